@@ -1,0 +1,1 @@
+from mbat.encoder import Encoder

@@ -1,0 +1,352 @@
+"""Bundling: the tape of a batch and the symbols of its leaves become one vector a document.
+
+The principle is:
+
+1. Each open object or array of the document has a row of sums on a stack.
+2. A leaf scatters its symbols into the row of what holds it, bound by its key or position.
+3. When an object or array closes, its row is bound by its own key or position and added to the row
+   below: the cost of soft binding grows with the depth and not as 2^depth.
+
+The binding is ``B = (a I + b M) / sqrt(a^2 + b^2)``, with ``a / b`` the softness, here `plain` and `bound`.
+This module does it for signed permutations, `mbat.reference` for any family of matrices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.atoms import BLOCKS, atom_entry, block_starts
+from mbat.binding import KEYS, POSITIONS, array_hash, fill_permutation, make_permutation, sequence_hash
+from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.hashing import extend, mix
+from mbat.kernels import Kernel
+from mbat.symbols import SymbolBuffer
+
+_ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
+_KIND_MASK: Final = (1 << KIND_BITS) - 1
+
+_TOP, _DOCUMENT = 0, 1
+
+
+class Shares(NamedTuple):
+    """How much of a value stays unbound and how much is bound: two pairs whose squares sum to 1."""
+
+    key_plain: float
+    key_bound: float
+    position_plain: float
+    position_bound: float
+
+
+class Places(NamedTuple):
+    """The paths of a batch, and the signed permutations of their keys.
+
+    Attributes
+    ----------
+    depth, element, key_hash, slot : arrays of shape (paths,)
+        See `mbat.paths.PathTable`.
+    presence, presence_code : float64 and int64 arrays of shape (paths,)
+        The symbol that says that a key is there, and its weight.
+    keys : int32 array
+        The permutations of the keys, one after the other, by slot.
+    positions : int32 array
+        The permutations of the positions 0 (M_ARRAY alone) to POSITIONS, one after the other.
+    sequence : int32 array of shape (dim,)
+        The permutation of M_SEQ.
+    """
+
+    depth: NDArray[np.int64]
+    element: NDArray[np.int8]
+    key_hash: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    presence: NDArray[np.float64]
+    presence_code: NDArray[np.int64]
+    keys: NDArray[np.int32]
+    positions: NDArray[np.int32]
+    sequence: NDArray[np.int32]
+
+
+class Stack(NamedTuple):
+    """The open objects and arrays: entry d of each array belongs to the one at depth d.
+
+    Attributes
+    ----------
+    state : int64 array of shape (2,)
+        The depth of the innermost open one (-1: none) and the number of the document.
+    path, children, position, numeric : int64 arrays of shape (levels,)
+        Its path, how many elements it has had, its own position, whether it holds but numbers.
+    rows : float64 array of shape (levels * dim,)
+        The sums.
+    matrices : int32 array of shape (levels * dim,)
+        The permutation of the last position past POSITIONS.
+    scratch : int32 array of shape (dim,)
+        The permutation of a key that has no slot.
+    """
+
+    state: NDArray[np.int64]
+    path: NDArray[np.int64]
+    children: NDArray[np.int64]
+    position: NDArray[np.int64]
+    numeric: NDArray[np.int64]
+    rows: NDArray[np.float64]
+    matrices: NDArray[np.int32]
+    scratch: NDArray[np.int32]
+
+
+def _compose(first: Any, first_at: int, then: Any, then_at: int, out: Any, out_at: int, dim: int) -> None:
+    """Write the permutation that applies `first`, then `then`."""
+    for i in range(dim):
+        step = first[first_at + i]
+        out[out_at + i] = then[then_at + (step >> 1)] ^ (step & 1)
+
+
+def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
+    """Count one more element of the array at a level; return its position, its permutation made ready."""
+    position = stack.children[level] + 1
+    stack.children[level] = position
+    if position > POSITIONS:
+        at = level * dim
+        if position == POSITIONS + 1:
+            for i in range(dim):
+                stack.matrices[at + i] = places.positions[POSITIONS * dim + i]
+        for i in range(dim):  # the old one is read before it is overwritten only through the scratch
+            stack.scratch[i] = stack.matrices[at + i]
+        _compose(places.sequence, 0, stack.scratch, 0, stack.matrices, at, dim)
+    return position
+
+
+def _scatter(
+    first: int, last: int, symbols: SymbolBuffer, row: int, rows: Any, matrix: Any, at: int, plain: float, bound: float,
+    starts: Any,
+) -> None:
+    """Add symbols to a row, each unbound by one share and bound by another."""
+    for i in range(first, last):
+        for block in range(BLOCKS):
+            place, value = atom_entry(symbols.codes[i], symbols.weights[i], block, starts)
+            if plain != 0.0:
+                rows[row + place] += plain * value
+            target = matrix[at + place]
+            rows[row + (target >> 1)] += bound * value * (1 - 2 * (target & 1))
+
+
+def _matrix(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
+    """Return the permutation of a key or position, as an array and where it starts there."""
+    if places.element[path] != 0:
+        if position <= POSITIONS:
+            return places.positions, position * dim
+        return stack.matrices, level * dim
+    slot = places.slot[path]
+    if slot < KEYS:
+        return places.keys, slot * dim
+    fill_permutation(places.key_hash[path], stack.scratch, 0, dim)
+    return stack.scratch, 0
+
+
+def _add_leaf(
+    path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, shares: Shares, stack: Stack,
+    starts: Any,
+) -> None:
+    """Add the symbols of a leaf to the row of what holds it."""
+    dim = starts[BLOCKS]
+    level = places.depth[path] - 1
+    if level < 0:
+        _scatter(first, last, symbols, 0, stack.rows, places.sequence, 0, 1.0, 0.0, starts)
+        return
+    position = 0
+    plain, bound = shares.key_plain, shares.key_bound
+    if places.element[path] != 0:
+        position = _next_position(level, dim, places, stack)
+        plain, bound = shares.position_plain, shares.position_bound
+        if kind == _NUMBER:
+            plain, bound = 0.0, 1.0
+    if kind != _NUMBER:
+        stack.numeric[level] = 0
+    matrix, at = _matrix(path, position, level, dim, places, stack)
+    _scatter(first, last, symbols, level * dim, stack.rows, matrix, at, plain, bound, starts)
+
+
+def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
+    """Start the row of an object or array."""
+    level = places.depth[path]
+    position = 0
+    if places.element[path] != 0:
+        position = _next_position(level - 1, dim, places, stack)
+    stack.path[level] = path
+    stack.position[level] = position
+    stack.children[level] = 0
+    stack.numeric[level] = int(kind == _ARRAY)
+    stack.state[_TOP] = level
+
+
+def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
+    """Bind the innermost open row and add it to the row below it."""
+    level = stack.state[_TOP]
+    path = stack.path[level]
+    plain, bound = shares.key_plain, shares.key_bound
+    if places.element[path] != 0:
+        plain, bound = shares.position_plain, shares.position_bound
+        if stack.numeric[level] != 0:
+            plain, bound = 0.0, 1.0
+    if stack.numeric[level] == 0:
+        stack.numeric[level - 1] = 0
+    if stack.children[level] > 1:
+        share = 1.0 / math.sqrt(stack.children[level])
+        plain, bound = plain * share, bound * share
+    matrix, at = _matrix(path, stack.position[level], level - 1, dim, places, stack)
+    source, target = level * dim, (level - 1) * dim
+    for i in range(dim):
+        value = stack.rows[source + i]
+        stack.rows[source + i] = 0.0
+        stack.rows[target + i] += plain * value
+        step = matrix[at + i]
+        stack.rows[target + (step >> 1)] += bound * value * (1 - 2 * (step & 1))
+    stack.state[_TOP] = level - 1
+
+
+def _finish(document: int, dim: int, stack: Stack, out: Any) -> None:
+    """Write the row of a whole document, normalised, and clear it."""
+    total = 0.0
+    for i in range(dim):
+        total += stack.rows[i] * stack.rows[i]
+    scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
+    at = document * dim
+    for i in range(dim):
+        out[at + i] = stack.rows[i] * scale
+        stack.rows[i] = 0.0
+    stack.state[_TOP] = -1
+
+
+def _bundle(
+    start: int, stop: int, symbols: SymbolBuffer, items: Any, ends: Any, places: Places, shares: Shares, stack: Stack,
+    starts: Any, out: Any,
+) -> int:
+    """Add a run of items, with their symbols, to the documents they belong to."""
+    dim = starts[BLOCKS]
+    first = 0
+    for item in range(start, stop):
+        path, kind = items[item] >> KIND_BITS, items[item] & _KIND_MASK
+        depth = places.depth[path]
+        while stack.state[_TOP] >= depth:
+            _close(dim, places, shares, stack)
+        if places.presence[path] != 0.0:
+            row = (depth - 1) * dim
+            for block in range(BLOCKS):
+                place, value = atom_entry(places.presence_code[path], places.presence[path], block, starts)
+                stack.rows[row + place] += value
+        last = symbols.ends[item - start]
+        if kind <= _ARRAY:
+            _open(path, kind, dim, places, stack)
+        else:
+            _add_leaf(path, kind, first, last, symbols, places, shares, stack, starts)
+        first = last
+        if item + 1 == ends[stack.state[_DOCUMENT]]:
+            while stack.state[_TOP] > 0:
+                _close(dim, places, shares, stack)
+            _finish(stack.state[_DOCUMENT], dim, stack, out)
+            stack.state[_DOCUMENT] += 1
+    return 0
+
+
+bundle = Kernel(
+    _bundle,
+    *(mix, extend, fill_permutation, atom_entry, _compose, _next_position, _scatter, _matrix),
+    *(_add_leaf, _open, _close, _finish),
+)
+"""The compiled form of the above; its first argument is the work, in symbols and rows."""
+
+
+class Permutations:
+    """The signed permutations of the keys of a path table and of the positions in arrays.
+
+    Parameters
+    ----------
+    dim, seed : int
+        Those of the encoder.
+    """
+
+    def __init__(self, dim: int, seed: int) -> None:
+        self._dim = dim
+        self._filled = 0
+        self._keys = np.empty(16 * dim, dtype=np.int32)
+        self.sequence = np.empty(dim, dtype=np.int32)
+        make_permutation(dim, sequence_hash(seed), self.sequence, 0, dim)
+        self._array_hash = array_hash(seed)
+        self._positions: NDArray[np.int32] | None = None
+
+    @property
+    def positions(self) -> NDArray[np.int32]:
+        """The permutations of the positions, as `Places.positions`."""
+        if self._positions is None:
+            table = np.empty((POSITIONS + 1, self._dim), dtype=np.int32)
+            make_permutation(self._dim, self._array_hash, table[0], 0, self._dim)
+            for i in range(POSITIONS):
+                table[i + 1] = table[i][self.sequence >> 1] ^ (self.sequence & 1)
+            self._positions = table.reshape(-1)
+        return self._positions
+
+    def keys(self, slots: NDArray[np.int64], hashes: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the permutations by slot, those of new slots made now."""
+        wanted = min(int(slots.max(initial=-1)) + 1, KEYS)
+        if wanted > self._filled:
+            if wanted * self._dim > len(self._keys):
+                grown = np.empty(min(2 * wanted, KEYS) * self._dim, dtype=np.int32)
+                grown[: self._filled * self._dim] = self._keys[: self._filled * self._dim]
+                self._keys = grown
+            new = np.flatnonzero((slots >= self._filled) & (slots < wanted))
+            for path in new[np.unique(slots[new], return_index=True)[1]]:
+                make_permutation(self._dim, int(hashes[path]), self._keys, int(slots[path]) * self._dim, self._dim)
+            self._filled = wanted
+        return self._keys
+
+
+def bundled(
+    columns: Columns,
+    places: Places,
+    shares: Shares,
+    runs: Iterable[tuple[int, int, SymbolBuffer]],
+    dim: int,
+) -> NDArray[np.float32]:
+    """Return the vectors of a batch, from the symbols of its leaves.
+
+    Parameters
+    ----------
+    columns, places, shares
+        The batch, its paths, and how softly they bind.
+    runs : iterable
+        As from `mbat.symbols.symbol_runs`.
+    dim : int
+        Length of the vectors.
+
+    Returns
+    -------
+    float32 array of shape (documents, dim)
+        Rows of norm 1.
+    """
+    out = np.empty((len(columns), dim), dtype=np.float32)
+    stack, starts = _open_stack(places, dim), block_starts(dim)
+    for start, stop, symbols in runs:
+        work = BLOCKS * int(symbols.ends[stop - start - 1]) + stop - start + dim * len(columns)
+        bundle(
+            *(work, start, stop, symbols, columns.items, columns.ends),
+            *(places, shares, stack, starts, out.reshape(-1)),
+        )
+    return out
+
+
+def _open_stack(places: Places, dim: int) -> Stack:
+    """Return an empty stack, deep enough for the paths of the batch."""
+    levels = int(places.depth.max()) + 1
+    return Stack(
+        state=np.array([-1, 0], dtype=np.int64),
+        path=np.zeros(levels, dtype=np.int64),
+        children=np.zeros(levels, dtype=np.int64),
+        position=np.zeros(levels, dtype=np.int64),
+        numeric=np.zeros(levels, dtype=np.int64),
+        rows=np.zeros(levels * dim),
+        matrices=np.empty(levels * dim, dtype=np.int32),
+        scratch=np.empty(dim, dtype=np.int32),
+    )

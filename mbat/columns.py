@@ -1,0 +1,307 @@
+"""A batch of documents as columns: the one place that knows the shape of JSON.
+
+The principle is:
+
+1. Every JSON value becomes one *item*, a number that tells its path and its kind, in the order of
+   the document. Objects and arrays come before what they hold, so the items are a tape from which
+   the tree can be read with a stack.
+2. What the leaves hold goes to one column a type: the code points of all strings in one buffer,
+   all numbers in another.
+
+Everything after this works on flat arrays, without a Python object a value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.errors import DocumentError
+from mbat.paths import MAX_DEPTH, PathTable, format_path
+
+KIND_BITS: Final = 4
+
+
+class Kind(IntEnum):
+    """What an item is. All but OBJECT and ARRAY are leaves."""
+
+    OBJECT = 0
+    ARRAY = 1
+    STRING = 2
+    NUMBER = 3
+    FALSE = 4
+    TRUE = 5
+    NULL = 6
+    EMPTY_OBJECT = 7
+    EMPTY_ARRAY = 8
+
+
+_CONSTANTS: Final[dict[object, Kind]] = {False: Kind.FALSE, True: Kind.TRUE, None: Kind.NULL}
+_NUMBERS: Final = ({int}, {float}, {int, float})
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A batch of documents, taken apart.
+
+    Attributes
+    ----------
+    paths : PathTable
+        What the path numbers in `items` mean.
+    items : int64 array
+        ``path << 4 | kind`` of every JSON value of the batch, in the order of the documents.
+    ends : int64 array of shape (documents,)
+        Where each document ends in `items`.
+    text : uint32 array
+        Code points of all strings, lower-cased, each followed by one separator.
+    text_ends : int64 array of shape (strings,)
+        Where each string ends in `text`, its separator left out.
+    numbers : float64 array
+        All numbers.
+    """
+
+    paths: PathTable
+    items: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    text: NDArray[np.uint32]
+    text_ends: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+
+class Walker:
+    """Takes documents apart into columns.
+
+    Parameters
+    ----------
+    paths : PathTable
+        The table that the paths of the documents are added to.
+    """
+
+    def __init__(self, paths: PathTable) -> None:
+        self._paths = paths
+        self._root = _Node(paths, 0)
+        self._items: list[int] = []
+        self._strings: list[str] = []
+        self._numbers: list[float] = []
+
+    def columns(self, documents: Sequence[Any]) -> Columns:
+        """Take a batch of documents apart.
+
+        Raises
+        ------
+        DocumentError
+            If a value is no JSON value, or a number is not finite; the message names its path.
+        """
+        ends = []
+        try:
+            for document in documents:
+                self._value(document, self._root)
+                ends.append(len(self._items))
+            return self._collect(ends)
+        except (DocumentError, OverflowError, RecursionError) as error:
+            raise _located(error, documents) from None
+        finally:
+            self._items, self._strings, self._numbers = [], [], []
+
+    def _collect(self, ends: list[int]) -> Columns:
+        text, text_ends = _joined(self._strings)
+        numbers = np.array(self._numbers, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise OverflowError
+        return Columns(
+            self._paths,
+            np.array(self._items, dtype=np.int64),
+            np.array(ends, dtype=np.int64),
+            text,
+            text_ends,
+            numbers,
+        )
+
+    def _value(self, value: Any, node: _Node) -> None:
+        """Take one value apart that stands alone: the root, or an element of a mixed array."""
+        kind = type(value)
+        if kind is dict:
+            self._object(value, node)
+        elif kind is list:
+            self._array(value, node)
+        elif kind is str:
+            self._items.append(node.code | Kind.STRING)
+            self._strings.append(value)
+        elif kind is float or kind is int:
+            self._items.append(node.code | Kind.NUMBER)
+            self._numbers.append(value)
+        else:
+            self._unusual(value, node)
+
+    def _unusual(self, value: Any, node: _Node) -> None:
+        """Take a value apart that is a constant, or of a subclass of the plain types, as in `json.dumps`."""
+        if value is None or value is True or value is False:
+            self._items.append(node.code | _CONSTANTS[value])
+        elif isinstance(value, dict):
+            self._object(value, node)
+        elif isinstance(value, list | tuple):
+            self._array(list(value), node)
+        elif isinstance(value, str):
+            self._value(str(value), node)
+        elif isinstance(value, int):
+            self._value(int(value), node)
+        elif isinstance(value, float):
+            self._value(float(value), node)
+        else:
+            raise DocumentError("not a JSON value")
+
+    def _object(self, value: dict[str, Any], node: _Node) -> None:
+        item, string, number = self._items.append, self._strings.append, self._numbers.append
+        if not value:
+            item(node.code | Kind.EMPTY_OBJECT)
+            return
+        item(node.code)
+        strings, numbers, children = node.strings, node.numbers, node.children
+        for key, child in value.items():
+            kind = type(child)
+            if kind is str:
+                item(strings[key])
+                string(child)
+            elif kind is int or kind is float:
+                item(numbers[key])
+                number(child)
+            elif kind is list:
+                self._array(child, children[key])
+            elif kind is dict:
+                self._object(child, children[key])
+            else:
+                self._unusual(child, children[key])
+
+    def _array(self, values: list[Any], node: _Node) -> None:
+        if not values:
+            self._items.append(node.code | Kind.EMPTY_ARRAY)
+            return
+        self._items.append(node.code | Kind.ARRAY)
+        element = node.children[None]
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            self._items += [element.code | Kind.STRING] * len(values)
+            self._strings += values
+        elif kinds in _NUMBERS:
+            self._items += [element.code | Kind.NUMBER] * len(values)
+            self._numbers += values
+        else:
+            for value in values:
+                self._value(value, element)
+
+
+class _Node:
+    """A path that values were met at, with the item codes of its children at hand."""
+
+    __slots__ = ("children", "code", "numbers", "strings")
+
+    def __init__(self, paths: PathTable, path: int) -> None:
+        self.code = path << KIND_BITS
+        self.strings = _Codes(paths, path, Kind.STRING)
+        self.numbers = _Codes(paths, path, Kind.NUMBER)
+        self.children = _Children(paths, path)
+
+
+class _Codes(dict[str, int]):
+    """The item codes of the leaves of one kind below a path, by key."""
+
+    __slots__ = ("_kind", "_path", "_paths")
+
+    def __init__(self, paths: PathTable, path: int, kind: Kind) -> None:
+        super().__init__()
+        self._paths, self._path, self._kind = paths, path, kind
+
+    def __missing__(self, key: str) -> int:
+        code = self[key] = self._paths.child(self._path, _checked(key)) << KIND_BITS | self._kind
+        return code
+
+
+class _Children(dict[str | None, _Node]):
+    """The nodes below a path, by key, or by None for the elements of an array."""
+
+    __slots__ = ("_path", "_paths")
+
+    def __init__(self, paths: PathTable, path: int) -> None:
+        super().__init__()
+        self._paths, self._path = paths, path
+
+    def __missing__(self, key: str | None) -> _Node:
+        step = key if key is None else _checked(key)
+        node = self[key] = _Node(self._paths, self._paths.child(self._path, step))
+        return node
+
+
+def _checked(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    raise DocumentError("a key is not a string")
+
+
+def _joined(strings: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    r"""Return the code points of all strings, lower-cased, with "\n" after each, and where each ends."""
+    lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
+    joined = "\n".join(strings)
+    text = joined.lower()
+    if len(text) != len(joined):  # a few letters, such as U+0130, become two when lower-cased
+        lowered = [string.lower() for string in strings]
+        lengths = np.fromiter(map(len, lowered), dtype=np.int64, count=len(strings))
+        text = "\n".join(lowered)
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return points, np.cumsum(lengths + 1) - 1
+
+
+def _located(error: Exception, documents: Sequence[Any]) -> DocumentError:
+    """Find the value that a batch broke on, and say where it stands."""
+    for position, document in enumerate(documents):
+        for path, value, depth in _values(document):
+            reason = _complaint(value, depth)
+            if reason is not None:
+                return DocumentError(reason, path, position)
+    return DocumentError(str(error))
+
+
+def _values(document: Any) -> Iterator[tuple[str, Any, int]]:
+    """Yield every value of a document with its path and depth, in order, without recursion."""
+    stack: list[Iterator[tuple[str, Any, int]]] = [iter([("$", document, 0)])]
+    while stack:
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+            continue
+        yield entry
+        path, value, depth = entry
+        if depth > MAX_DEPTH:
+            return
+        if isinstance(value, dict):
+            stack.append((f"{path}.{format_path([str(k)])}", v, depth + 1) for k, v in value.items())
+        elif isinstance(value, list | tuple):
+            stack.append((f"{path}[{i}]", v, depth + 1) for i, v in enumerate(value))
+
+
+def _complaint(value: Any, depth: int) -> str | None:
+    if depth > MAX_DEPTH:
+        return f"the document is nested deeper than {MAX_DEPTH} levels"
+    if isinstance(value, dict):
+        wrong = [key for key in value if not isinstance(key, str)]
+        return f"the key {wrong[0]!r} is not a string" if wrong else None
+    if isinstance(value, float | int):
+        return _number_complaint(value)
+    if value is None or isinstance(value, str | list | tuple):
+        return None
+    return f"{value!r:.60} of type {type(value).__name__} is not a JSON value"
+
+
+def _number_complaint(value: float) -> str | None:
+    try:
+        return None if math.isfinite(value) else f"{value} is not a JSON number; leave the field out or write null"
+    except OverflowError:
+        return "the number is beyond the range of a 64-bit float; write it as a string"

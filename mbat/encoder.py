@@ -1,0 +1,386 @@
+"""The encoder: any JSON document becomes one vector of fixed length."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat import atoms
+from mbat.binding import FAMILIES, array_hash, sequence_hash
+from mbat.bundling import Shares, bundled
+from mbat.columns import KIND_BITS
+from mbat.errors import DocumentError, ParameterError
+from mbat.paths import PathTable, parse_path
+from mbat.pipeline import ahead
+from mbat.preparing import Batch, Preparer
+from mbat.reference import LARGEST_BATCH, bundle_densely
+from mbat.statistics import Statistics, count_documents
+from mbat.symbols import SymbolBuffer, leaf_weights, symbol_runs
+
+FORMAT_VERSION: Final = 1
+"""Version of the vectors: a change that alters any vector raises it."""
+
+BATCH: Final = 256
+"""Documents that are taken apart together."""
+
+PRESENCE: Final = 0.3
+"""Weight of the symbol that says that a key is there, under soft binding."""
+
+POSITION_SOFTNESS: Final = 2 * 3**0.5
+"""How much softer a position in an array is than a key: at softness 0.5 half of a string's norm is bound."""
+
+Strings = Literal["text", "words", "symbol"]
+Numbers = Literal["scaled", "symbol"]
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    dim: int
+    seed: int
+    softness: float
+    binding: str
+    strings: str
+    numbers: str
+
+
+class Encoder:
+    """Turn JSON documents into vectors of fixed length, such that similar documents have similar vectors.
+
+    The principle is:
+
+    1. A leaf is a weighted sum of random sparse vectors (atoms): of its words and character 3-grams, of
+       anchors near a number, of a symbol for true, false, null and what is empty.
+    2. A key binds a value by a random orthogonal matrix M, softened so that part of the value shows
+       under any key: ``B = (softness I + M) / sqrt(softness^2 + 1)``. Elements of arrays are bound by their
+       positions likewise.
+    3. An object or array is the sum of its bound values; the document is normalised at the end.
+
+    Nothing is trained and no schema is needed. `fit` is optional: it learns how frequent words are and on
+    what scale the numbers of each path lie, and makes the vectors sharper.
+
+    Parameters
+    ----------
+    dim : int, default 1024
+        Length of the vectors, 16 to 65536.
+    seed : int, default 0
+        Another seed gives other random matrices and atoms.
+    softness : float, default 0.5
+        How much of a value is left unbound, relative to the bound part. 0 is the strict method of
+        Gallant (2022): values match under the same path alone, and no symbol says which keys are there.
+    binding : {"signed-permutation", "haar"}, default "signed-permutation"
+        Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
+    strings : {"text", "words", "symbol"}, default "text"
+        What strings have in common: words and character 3-grams, words alone, or nothing unless equal.
+    numbers : {"scaled", "symbol"}, default "scaled"
+        Whether near numbers are alike, or alike only if equal.
+
+    Examples
+    --------
+    >>> encoder = Encoder()
+    >>> a, b, c = encoder.encode([{"name": "Bob Dylan"}, {"name": "bob dylan!"}, {"name": "Alice", "age": 7}])
+    >>> a.shape, a.dtype
+    ((1024,), dtype('float32'))
+    >>> bool(a @ b > 0.7 > 0.3 > a @ c)
+    True
+
+    References
+    ----------
+    Gallant, S. I. (2022). Orthogonal Matrices for MBAT Vector Symbolic Architectures, and a "Soft" VSA
+    Representation for JSON. arXiv:2202.04771.
+    """
+
+    def __init__(
+        self,
+        dim: int = 1024,
+        seed: int = 0,
+        softness: float = 0.5,
+        binding: str = "signed-permutation",
+        *,
+        strings: Strings = "text",
+        numbers: Numbers = "scaled",
+    ) -> None:
+        self._parameters = _checked(_Parameters(dim, seed, float(softness), binding, strings, numbers))
+        self._set_statistics(Statistics())
+
+    def _set_statistics(self, statistics: Statistics) -> None:
+        p = self._parameters
+        self._statistics = statistics
+        self._how = leaf_weights(p.seed, p.strings, p.numbers, statistics.idf())
+        self._shares = _shares(p.softness)
+        self._binding = FAMILIES[p.binding](p.dim)
+        self._preparer: Preparer | None = None
+        self._fingerprint: str | None = None
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return self._parameters.dim
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments that make an equal encoder, but for what `fit` learned."""
+        return asdict(self._parameters)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What `fit` learned; empty before."""
+        return self._statistics
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of parameters, statistics and version: equal if and only if all vectors are equal."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
+            for name, array in self._statistics.arrays().items():
+                digest.update(name.encode() + array.tobytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Encoder):
+            return NotImplemented
+        return self._parameters == other._parameters and self._statistics == other._statistics
+
+    def __hash__(self) -> int:
+        return hash(self._parameters)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
+        return f"Encoder({arguments}{fitted})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"parameters": self._parameters, "statistics": self._statistics}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._parameters = state["parameters"]
+        self._set_statistics(state["statistics"])
+
+    def fit(self, documents: Iterable[Any]) -> Encoder:
+        """Learn document frequencies and the scales of numbers; what was learned before is forgotten.
+
+        Parameters
+        ----------
+        documents : iterable of JSON values
+            Read once, in batches.
+
+        Returns
+        -------
+        Encoder
+            This encoder.
+
+        Raises
+        ------
+        DocumentError
+            If a document is no JSON value; the encoder is left as it was.
+        """
+        unfitted = Encoder(**self.parameters)
+        statistics = Statistics()
+        latest = np.zeros(len(statistics.frequencies), dtype=np.int64)
+        batches = unfitted._prepared(batched(documents, BATCH))
+        for _ in ahead(lambda batch: unfitted._count(batch, latest, statistics), batches):
+            pass
+        self._set_statistics(statistics)
+        return self
+
+    def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
+        """Return the vectors of a batch of documents.
+
+        Parameters
+        ----------
+        documents : iterable of JSON values
+            What `json.loads` returns: dictionaries, lists, strings, numbers, booleans, None.
+
+        Returns
+        -------
+        float32 array of shape (documents, dim)
+            Rows of norm 1. A row depends on its document alone, to the last bit.
+
+        Raises
+        ------
+        DocumentError
+            If a document is no JSON value; the message names which and where.
+        """
+        rows = list(self.encode_batches(batch for batch in batched(documents, BATCH)))
+        return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
+
+    def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
+        """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
+        return ahead(self._encode_batch, self._prepared(batches))
+
+    def encode_one(self, document: Any) -> NDArray[np.float32]:
+        """Return the vector of one document, float32 of shape (dim,)."""
+        try:
+            vector: NDArray[np.float32] = self._encode_batch(self._ready().prepare([document]))[0]
+        except DocumentError as error:
+            raise DocumentError(error.reason, error.path) from None
+        return vector
+
+    def unbind(self, vector: NDArray[np.floating[Any]], path: str) -> NDArray[np.float64]:
+        """Undo the binding of a path: what the vector holds there, and noise from everywhere else.
+
+        Parameters
+        ----------
+        vector : array of shape (dim,)
+            The vector of a document.
+        path : str
+            Such as ``seller.name``. A ``[]`` undoes the binding of the first element.
+
+        Returns
+        -------
+        float64 array of shape (dim,)
+
+        Examples
+        --------
+        >>> encoder = Encoder(softness=0)
+        >>> held = encoder.unbind(encoder.encode_one({"seller": {"name": "Ann"}}), "seller.name")
+        >>> round(float(held @ encoder.encode_one("Ann")), 5)
+        1.0
+        """
+        p = self._parameters
+        binding = self._binding
+        table = PathTable(p.seed)
+        held = np.asarray(vector, dtype=np.float64)
+        number = 0
+        for step in parse_path(path):
+            number = table.child(number, step)
+            held = binding.apply_transpose(table.key_hashes[number], held)
+            if step is None:
+                held = binding.apply_transpose(sequence_hash(p.seed), held)
+        return held
+
+    def decode(
+        self, vector: NDArray[np.floating[Any]], path: str, candidates: Iterable[Any]
+    ) -> list[tuple[Any, float]]:
+        """Rank candidate values by how well they fit what a vector holds at a path.
+
+        Parameters
+        ----------
+        vector : array of shape (dim,)
+            The vector of a document.
+        path : str
+            Such as ``seller.name``.
+        candidates : iterable of JSON values
+            The values that may stand there.
+
+        Returns
+        -------
+        list of (value, cosine)
+            Best first.
+        """
+        values = list(candidates)
+        held = self.unbind(vector, path)
+        cosines = self.encode(values) @ held / max(float(np.linalg.norm(held)), 1e-30)
+        order = np.argsort(-cosines, kind="stable")
+        return [(values[i], float(cosines[i])) for i in order]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the encoder to a folder, as ``encoder.json`` and ``encoder.npz``; made if it is missing."""
+        from mbat.encoder_files import save_encoder
+
+        save_encoder(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Encoder:
+        """Read an encoder from a folder.
+
+        Raises
+        ------
+        IndexNotFoundError, IndexDamagedError, IndexVersionError
+            If there is none, it is damaged, or of a format that this version cannot read.
+        """
+        from mbat.encoder_files import load_encoder
+
+        return load_encoder(Path(folder))
+
+    def _ready(self) -> Preparer:
+        if self._preparer is None:
+            p = self._parameters
+            self._preparer = Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, self._statistics)
+        return self._preparer
+
+    def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
+        position = 0
+        for documents in batches:
+            try:
+                yield self._ready().prepare(documents)
+            except DocumentError as error:
+                raise DocumentError(error.reason, error.path, position + (error.position or 0)) from None
+            position += len(documents)
+
+    def _symbols(self, batch: Batch) -> Iterator[tuple[int, int, SymbolBuffer]]:
+        return symbol_runs(batch.columns, self._how, batch.scales)
+
+    def _encode_batch(self, batch: Batch) -> NDArray[np.float32]:
+        p = self._parameters
+        if p.binding == "signed-permutation":
+            return bundled(batch.columns, batch.places, self._shares, self._symbols(batch), p.dim)
+        return self._encode_densely(batch)
+
+    def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
+        p = self._parameters
+        if len(batch.columns.items) > LARGEST_BATCH:
+            raise ParameterError(
+                f"A batch of {len(batch.columns.items):,} values is too large for binding={p.binding!r}, which holds a "
+                f"dense vector for each of at most {LARGEST_BATCH:,}. Use binding='signed-permutation'."
+            )
+        leaves = np.zeros((len(batch.columns.items), p.dim))
+        for start, stop, buffer in self._symbols(batch):
+            first = 0
+            for item in range(start, stop):
+                last = int(buffer.ends[item - start])
+                leaves[item] = atoms.dense(buffer.codes[first:last], buffer.weights[first:last], p.dim)
+                first = last
+        names = array_hash(p.seed), sequence_hash(p.seed)
+        rows = bundle_densely(batch.columns, leaves, batch.places, self._shares, self._binding, names)
+        return rows.astype(np.float32)
+
+    def _count(self, batch: Batch, latest: NDArray[np.int64], statistics: Statistics) -> None:
+        columns = batch.columns
+        owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + statistics.documents + 1
+        paths = batch.path_hashes[columns.items >> KIND_BITS]
+        for start, stop, buffer in self._symbols(batch):
+            count_documents(
+                int(buffer.ends[stop - start - 1]) + stop - start,
+                *(start, stop, buffer.codes, buffer.ends, paths, owners, statistics.frequencies, latest),
+            )
+        statistics.documents += len(columns)
+        statistics.add_numbers(columns, paths)
+
+
+def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield lists of at most `size` values."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _checked(p: _Parameters) -> _Parameters:
+    if type(p.dim) is not int or not 16 <= p.dim <= 65536:
+        raise ParameterError(f"dim is the length of the vectors, an integer from 16 to 65536; {p.dim!r} is not.")
+    if type(p.seed) is not int or not 0 <= p.seed < 1 << 62:
+        raise ParameterError(f"seed is an integer from 0 to 2**62 - 1; {p.seed!r} is not.")
+    if not 0.0 <= p.softness <= 100.0:
+        raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
+    for name, value, allowed in (
+        ("binding", p.binding, tuple(FAMILIES)),
+        ("strings", p.strings, ("text", "words", "symbol")),
+        ("numbers", p.numbers, ("scaled", "symbol")),
+    ):
+        if value not in allowed:
+            raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")
+    return p
+
+
+def _shares(softness: float) -> Shares:
+    """Return the unbound and bound shares of keys and positions, the squares of each pair summing to 1."""
+    key = (1.0 + softness**2) ** -0.5
+    at_position = (1.0 + (POSITION_SOFTNESS * softness) ** 2) ** -0.5
+    return Shares(softness * key, key, POSITION_SOFTNESS * softness * at_position, at_position)

@@ -1,0 +1,75 @@
+"""The exceptions of the library, one tree; each message is a sentence that says what to do.
+
+MbatError
+├── ParameterError      (ValueError)   a parameter outside its range
+├── PathError           (ValueError)   a path such as ``a.b[].c`` that is not well formed
+├── DocumentError       (ValueError)   a value that is no JSON document
+├── SourceError         (ValueError)   an input file that cannot be read as documents
+├── MissingExtraError   (ImportError)  an optional dependency that is not installed
+└── IndexFolderError                   an index folder that cannot be used
+    ├── IndexNotFoundError             there is none where one was named
+    ├── IndexExistsError               there is one where a new one was to be made
+    ├── IndexDamagedError              its files are not what its manifest says
+    └── IndexVersionError              its format or encoder is not one this version can use
+"""
+
+from __future__ import annotations
+
+
+class MbatError(Exception):
+    """Anything mbat refuses to do, said in a sentence."""
+
+
+class ParameterError(MbatError, ValueError):
+    """A parameter outside its range."""
+
+
+class PathError(MbatError, ValueError):
+    """A path that is not well formed."""
+
+
+class DocumentError(MbatError, ValueError):
+    """A value that is no JSON document.
+
+    Attributes
+    ----------
+    reason : str
+        What is wrong, without where.
+    path : str
+        Where in the document, as ``$.a[0].b``.
+    position : int or None
+        Which of the documents given, from 0, where that is known.
+    """
+
+    def __init__(self, reason: str, path: str = "$", position: int | None = None) -> None:
+        self.reason, self.path, self.position = reason, path, position
+        where = path if position is None else f"document {position}, {path}"
+        super().__init__(f"At {where}: {reason}.")
+
+
+class SourceError(MbatError, ValueError):
+    """An input file that cannot be read as documents."""
+
+
+class MissingExtraError(MbatError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+class IndexFolderError(MbatError):
+    """An index folder that cannot be used."""
+
+
+class IndexNotFoundError(IndexFolderError):
+    """There is no index where one was named."""
+
+
+class IndexExistsError(IndexFolderError):
+    """There is an index, or something else, where a new index was to be made."""
+
+
+class IndexDamagedError(IndexFolderError):
+    """The files of an index are not what its manifest says."""
+
+
+class IndexVersionError(IndexFolderError):
+    """The format or the encoder of an index is not one this version can use."""

@@ -1,0 +1,94 @@
+"""Inner loops: plain Python functions over flat arrays, compiled by numba once there is work for it.
+
+A kernel and its helpers are written in the part of Python that numba compiles to the same meaning, to
+the last bit: integers that fit 63 bits, float64 arithmetic with ``+ - * /`` and the square root, one-
+dimensional arrays. So a kernel can also run as it stands. One small document, as in a query from
+the command line, is done sooner that way than numba is imported.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from mbat.hashing import MASK, times
+
+INTERPRETED_SECONDS: Final = 0.15
+"""Time a process spends on interpreted kernels before it loads numba: about what that loading takes."""
+
+INTERPRETED_WORK: Final = 8192
+"""The largest call, in loop turns as its caller counts them, that is still interpreted."""
+
+
+class Kernel:
+    """A function that works in place on arrays, compiled or interpreted, with the same result.
+
+    Parameters
+    ----------
+    function : callable
+        The kernel. Its arguments are numbers, one-dimensional arrays and named tuples of those.
+    helpers : callables
+        The functions that it calls.
+    """
+
+    _interpreted_seconds = 0.0
+
+    def __init__(self, function: Callable[..., int], *helpers: Callable[..., Any]) -> None:
+        self._function, self._helpers = function, helpers
+        self._compiled: Callable[..., int] | None = None
+
+    def __call__(self, work: int, *arguments: Any) -> int:
+        """Run the kernel on the arguments; `work` is about how many turns its loops will take."""
+        if self._compiled is None and work <= INTERPRETED_WORK and Kernel._interpreted_seconds < INTERPRETED_SECONDS:
+            start = time.perf_counter()
+            result = self.interpret(*arguments)
+            Kernel._interpreted_seconds += time.perf_counter() - start
+            return result
+        return self.compiled(*arguments)
+
+    def interpret(self, *arguments: Any) -> int:
+        """Run the kernel as plain Python."""
+        return self._function(*map(_plain, arguments))
+
+    @property
+    def compiled(self) -> Callable[..., int]:
+        """The kernel as machine code; compiled at first use and cached on disk."""
+        if self._compiled is None:
+            from numba import njit
+
+            _register(times, *self._helpers)
+            self._compiled = njit(self._function, cache=True, nogil=True)
+        return self._compiled
+
+
+_registered: set[Callable[..., Any]] = set()
+
+
+def _register(*helpers: Callable[..., Any]) -> None:
+    """Tell numba which plain functions kernels may call."""
+    from numba.extending import overload, register_jitable
+
+    for helper in helpers:
+        if helper not in _registered:
+            _registered.add(helper)
+            # A signed product that overflows is undefined to the compiler, an unsigned one wraps around.
+            overload(times, inline="never")(_typed_times) if helper is times else register_jitable(helper)
+
+
+def _typed_times(x: Any, y: Any) -> Callable[[Any, Any], Any]:
+    def wrapping_times(x: Any, y: Any) -> Any:
+        return np.int64((np.uint64(x) * np.uint64(y)) & np.uint64(MASK))
+
+    return wrapping_times
+
+
+def _plain(argument: Any) -> Any:
+    """Replace arrays by views whose elements are Python's own numbers."""
+    if isinstance(argument, np.ndarray):
+        return memoryview(argument)
+    if isinstance(argument, tuple):
+        return type(argument)(*map(_plain, argument))
+    return argument

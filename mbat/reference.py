@@ -1,0 +1,108 @@
+"""Bundling with any family of orthogonal matrices, in numpy: slower, and the yardstick of `mbat.bundling`.
+
+All values of a batch have a dense vector each. Level by level, from the deepest up, the vectors are
+bound by their keys or positions and added to those of what holds them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.atoms import BLOCKS, atom_entry, block_starts
+from mbat.binding import Binding, Vectors
+from mbat.bundling import Places, Shares
+from mbat.columns import KIND_BITS, Columns, Kind
+
+LARGEST_BATCH: Final = 1 << 16
+"""Values of a batch that may have dense vectors at once."""
+
+
+def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each item the item that holds it, -1 for a root."""
+    last: dict[int, int] = {}
+    holders = np.empty(len(depths), dtype=np.int64)
+    for item, depth in enumerate(depths.tolist()):
+        last[depth] = item
+        holders[item] = last[depth - 1] if depth else -1
+    return holders
+
+
+def bundle_densely(
+    columns: Columns,
+    leaves: Vectors,
+    places: Places,
+    shares: Shares,
+    binding: Binding,
+    names: tuple[int, int],
+) -> Vectors:
+    """Bundle a batch.
+
+    Parameters
+    ----------
+    columns : Columns
+        The batch.
+    leaves : float64 array of shape (items, dim)
+        The vector of each leaf before binding, zeros for objects and arrays; used as scratch.
+    places, shares
+        As for `mbat.bundling.bundle`; the permutations are not used.
+    binding : Binding
+        The family of matrices.
+    names : tuple of int
+        The hashes that name M_ARRAY and M_SEQ.
+
+    Returns
+    -------
+    float64 array of shape (documents, dim)
+        Rows of norm 1.
+    """
+    paths, kinds = columns.items >> KIND_BITS, columns.items & ((1 << KIND_BITS) - 1)
+    depths, elements = places.depth[paths], places.element[paths] != 0
+    holders = parents(depths)
+    values = leaves
+    children = np.bincount(holders[elements], minlength=len(paths))
+    position = np.zeros(len(paths), dtype=np.int64)
+    seen = np.zeros(len(paths), dtype=np.int64)
+    for item in np.flatnonzero(elements):
+        seen[holders[item]] += 1
+        position[item] = seen[holders[item]]
+    numeric = (kinds == Kind.ARRAY) | (kinds == Kind.NUMBER)
+    for depth in range(int(depths.max(initial=0)), 0, -1):
+        at = np.flatnonzero(depths == depth)
+        numeric[holders[at[~numeric[at]]]] = False
+        rows = values[at] / np.sqrt(np.maximum(children[at], 1))[:, None]
+        bound = np.empty_like(rows)
+        for path in np.unique(paths[at]):
+            here = paths[at] == path
+            if places.element[path]:
+                bound[here] = _at_positions(rows[here], position[at[here]], binding, names)
+            else:
+                bound[here] = binding.apply(int(places.key_hash[path]), rows[here])
+        plain_share = np.where(elements[at], np.where(numeric[at], 0.0, shares.position_plain), shares.key_plain)
+        bound_share = np.where(elements[at], np.where(numeric[at], 1.0, shares.position_bound), shares.key_bound)
+        rows = plain_share[:, None] * rows + bound_share[:, None] * bound + _presence(paths[at], places, rows.shape[1])
+        np.add.at(values, holders[at], rows)
+    roots = values[depths == 0]
+    return roots / np.linalg.norm(roots, axis=1, keepdims=True)
+
+
+def _at_positions(rows: Vectors, position: NDArray[np.int64], binding: Binding, names: tuple[int, int]) -> Vectors:
+    """Multiply each row with ``M_ARRAY M_SEQ^position``."""
+    array, sequence = names
+    rows = rows.copy()
+    for step in range(1, int(position.max()) + 1):
+        rows[position >= step] = binding.apply(sequence, rows[position >= step])
+    return binding.apply(array, rows)
+
+
+def _presence(paths: NDArray[np.int64], places: Places, dim: int) -> Vectors:
+    """Return the symbols that say which keys are there, a dense row for each path given."""
+    starts = block_starts(dim)
+    rows = np.zeros((len(paths), dim))
+    for row, path in zip(rows, paths, strict=True):
+        for block in range(BLOCKS):
+            place, value = atom_entry(int(places.presence_code[path]), float(places.presence[path]), block, starts)
+            row[place] += value
+    return rows

@@ -1,0 +1,254 @@
+"""What `fit` learns: document frequencies of symbols, and the spread of the numbers of each path.
+
+Both are counts of whole numbers, so that parts fitted apart and merged, in any order, are equal to the
+last bit to one fit of everything. Their size is bounded, whatever the number of documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.kernels import Kernel
+from mbat.symbols import rough_log2
+
+TABLE_BITS: Final = 18
+TABLE_SIZE: Final = 1 << TABLE_BITS
+"""Entries of the table of document frequencies; symbols share entries by the low bits of their hash."""
+
+SKETCH_BINS: Final = 1024
+"""Distinct values that a path's sketch holds before it becomes coarser."""
+
+SKETCHED_PATHS: Final = 1 << 14
+"""Sketches there are at most; paths share them by the low bits of their hash."""
+
+_SIGN: Final = np.uint64(1 << 63)
+
+Sketch = tuple[int, NDArray[np.uint64], NDArray[np.int64]]
+"""Bits dropped, the distinct values left (as ordered integers, rising), how often each occurs."""
+
+
+def _count_documents(
+    start: int, stop: int, codes: Any, symbol_ends: Any, path_hashes: Any, owners: Any, frequencies: Any, latest: Any
+) -> int:
+    """Count each table entry once for each document that has a symbol or a path there.
+
+    `path_hashes` and `owners` tell for each item its path and its document, the documents counted from 1
+    over the whole fit; `latest` holds the last document that each entry was counted for.
+    """
+    mask = len(frequencies) - 1
+    first = 0
+    for item in range(start, stop):
+        document = owners[item]
+        entry = path_hashes[item] & mask
+        if latest[entry] != document:
+            latest[entry] = document
+            frequencies[entry] += 1
+        last = symbol_ends[item - start]
+        for i in range(first, last):
+            entry = codes[i] & mask
+            if latest[entry] != document:
+                latest[entry] = document
+                frequencies[entry] += 1
+        first = last
+    return 0
+
+
+count_documents = Kernel(_count_documents)
+
+
+@dataclass(eq=False)
+class Statistics:
+    """Counts over the documents that an encoder was fitted on.
+
+    Attributes
+    ----------
+    documents : int
+        How many documents there were.
+    frequencies : int64 array of shape (TABLE_SIZE,)
+        In how many documents some symbol of each table entry occurs.
+    sketches : dict
+        The numbers of each path, by the low bits of the path's hash.
+    """
+
+    documents: int = 0
+    frequencies: NDArray[np.int64] = field(default_factory=lambda: np.zeros(TABLE_SIZE, dtype=np.int64))
+    sketches: dict[int, Sketch] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Statistics):
+            return NotImplemented
+        return (
+            self.documents == other.documents
+            and np.array_equal(self.frequencies, other.frequencies)
+            and self.sketches.keys() == other.sketches.keys()
+            and all(_same(sketch, other.sketches[path]) for path, sketch in self.sketches.items())
+        )
+
+    def add_numbers(self, columns: Columns, path_hashes: NDArray[np.int64]) -> None:
+        """Add the numbers of a batch to the sketches of their paths; `path_hashes` has one entry an item."""
+        kinds = columns.items & ((1 << KIND_BITS) - 1)
+        hashes = path_hashes[kinds == Kind.NUMBER] % SKETCHED_PATHS
+        order = np.argsort(hashes, kind="stable")
+        hashes, values = hashes[order], ordered_integers(columns.numbers[order])
+        for path, start, stop in _groups(hashes):
+            distinct, counts = np.unique(values[start:stop], return_counts=True)
+            self._add_sketch(path, (0, distinct, counts.astype(np.int64)))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the statistics as named arrays, the same for equal statistics."""
+        paths = sorted(self.sketches)
+        sketches = [self.sketches[path] for path in paths]
+        return {
+            "documents": np.array([self.documents], dtype=np.int64),
+            "frequencies": self.frequencies,
+            "sketch_paths": np.array(paths, dtype=np.int64),
+            "sketch_dropped": np.array([dropped for dropped, _, _ in sketches], dtype=np.int64),
+            "sketch_ends": np.cumsum([len(integers) for _, integers, _ in sketches], dtype=np.int64),
+            "sketch_integers": np.concatenate([np.zeros(0, np.uint64), *(s[1] for s in sketches)]),
+            "sketch_counts": np.concatenate([np.zeros(0, np.int64), *(s[2] for s in sketches)]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Statistics:
+        """Make statistics of what `arrays` returned."""
+        ends = arrays["sketch_ends"]
+        integers = np.split(arrays["sketch_integers"], ends[:-1])
+        counts = np.split(arrays["sketch_counts"], ends[:-1])
+        paths, dropped = arrays["sketch_paths"].tolist(), arrays["sketch_dropped"].tolist()
+        sketches = dict(zip(paths, zip(dropped, integers, counts, strict=False), strict=False))
+        return cls(int(arrays["documents"][0]), arrays["frequencies"], sketches)
+
+    def merge(self, other: Statistics) -> Statistics:
+        """Return the statistics of both sets of documents together."""
+        merged = Statistics(
+            self.documents + other.documents, self.frequencies + other.frequencies, dict(self.sketches)
+        )
+        for path, sketch in other.sketches.items():
+            merged._add_sketch(path, sketch)
+        return merged
+
+    def _add_sketch(self, path: int, sketch: Sketch) -> None:
+        self.sketches[path] = coarsened(*_sum(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
+
+    def idf(self) -> NDArray[np.float64]:
+        """Return the weight of each table entry, ``1 + ln((1 + documents) / (1 + frequency))``.
+
+        Rounded to 1/1024, so that the last bits of a machine's logarithm do not show.
+        """
+        if not self.documents:
+            return np.ones(1)
+        weights = 1.0 + np.log((1.0 + self.documents) / (1.0 + self.frequencies))
+        return np.round(weights * 1024.0) / 1024.0
+
+
+def _groups(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """Yield each distinct value of a sorted array with where it starts and stops."""
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else []
+    for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
+        yield int(values[start]), int(start), int(stop)
+
+
+def _same(a: Sketch, b: Sketch) -> bool:
+    return a[0] == b[0] and np.array_equal(a[1], b[1]) and np.array_equal(a[2], b[2])
+
+
+def ordered_integers(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return the bits of floats as integers in the same order; -0.0 counts as 0.0."""
+    bits = (numbers + 0.0).view(np.uint64)
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
+
+
+def ordered_floats(integers: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return the floats of ordered integers; the inverse of `ordered_integers`."""
+    return np.where(integers & _SIGN, integers & ~_SIGN, ~integers).view(np.float64)
+
+
+def _shifted(sketch: Sketch, dropped: int) -> Sketch:
+    """Drop low bits, so that `dropped` are gone in all."""
+    integers = sketch[1] >> np.uint64(dropped - sketch[0])
+    distinct, inverse = np.unique(integers, return_inverse=True)
+    counts = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(counts, inverse, sketch[2])
+    return dropped, distinct, counts
+
+
+def _sum(a: Sketch, b: Sketch) -> Sketch:
+    dropped = max(a[0], b[0])
+    a, b = _shifted(a, dropped), _shifted(b, dropped)
+    return _shifted((dropped, np.r_[a[1], b[1]], np.r_[a[2], b[2]]), dropped)
+
+
+def coarsened(dropped: int, integers: NDArray[np.uint64], counts: NDArray[np.int64]) -> Sketch:
+    """Drop as few low bits as leave at most SKETCH_BINS distinct values.
+
+    What is dropped in the end depends on all values alone and not on their order: a part never needs
+    more dropped than the whole.
+    """
+    sketch = (dropped, integers, counts)
+    while len(sketch[1]) > SKETCH_BINS:
+        sketch = _shifted(sketch, sketch[0] + 1)
+    return sketch
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the numbers of one path are brought to a common scale; see `mbat.symbols.NumberScales`."""
+
+    unit: float = 1.0
+    centre: float = 0.0
+    rate: float = 1.0
+    logs: bool = True
+
+
+UNFITTED: Final = Scale()
+"""For a path that no fit has seen: doublings, from 1 up."""
+
+_SKEWED: Final = 2.0
+
+
+def scale_of(sketch: Sketch) -> Scale:
+    """Choose the scale of a path: its own standard deviation, after a logarithm if it is skewed."""
+    dropped, integers, counts = sketch
+    half = np.uint64((1 << dropped) >> 1)
+    values = ordered_floats((integers << np.uint64(dropped)) | half)
+    size = float(np.abs(values).max())
+    if size == 0.0:
+        return UNFITTED
+    scaled = values / size
+    centre, spread, skew = _moments(scaled, counts)
+    if spread == 0.0:
+        return Scale(1.0 / size, centre, 1.0, logs=False)
+    if abs(skew) <= _SKEWED:
+        return Scale(1.0 / size, centre, 1.0 / spread, logs=False)
+    unit = _unit(values, counts)
+    warped = np.array([np.sign(v) * rough_log2(1.0 + abs(v) * unit) for v in values])
+    centre, spread, _ = _moments(warped, counts)
+    return Scale(unit, centre, 1.0 / spread if spread > 0.0 else 1.0, logs=True)
+
+
+def _unit(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """Return one over the median size of the values that are not 0, as a power of two."""
+    sizes = np.abs(values)
+    order = np.argsort(sizes, kind="stable")
+    sizes, counts = sizes[order], np.where(sizes[order] > 0.0, counts[order], 0)
+    cumulated = np.cumsum(counts)
+    median = sizes[np.searchsorted(cumulated, cumulated[-1] / 2)]
+    return float(2.0 ** -(np.frexp(median)[1] - 1))
+
+
+def _moments(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Return mean, standard deviation and skewness, rounded so that every machine agrees."""
+    total = float(counts.sum())
+    mean = float((values * counts).sum()) / total
+    variance = float(((values - mean) ** 2 * counts).sum()) / total
+    if variance <= 1e-18 * max(1.0, mean * mean):
+        return float(np.float32(mean)), 0.0, 0.0
+    spread = variance**0.5
+    skew = float(((values - mean) ** 3 * counts).sum()) / total / spread**3
+    return float(np.float32(mean)), float(np.float32(spread)), skew
