@@ -1,1 +1,54 @@
-from mbat.encoder import Encoder
+"""Turn any JSON document into one vector of fixed length, with no schema and no training, and search by it.
+
+`Encoder` makes vectors; `Index` keeps documents with their vectors in a folder and finds the most similar.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mbat.errors import (
+    DocumentError,
+    IndexDamagedError,
+    IndexExistsError,
+    IndexFolderError,
+    IndexNotFoundError,
+    IndexVersionError,
+    MbatError,
+    MissingExtraError,
+    ParameterError,
+    PathError,
+    SourceError,
+)
+
+if TYPE_CHECKING:
+    from mbat.encoder import Encoder
+    from mbat.index import Hit, Index
+
+__all__ = [
+    "DocumentError",
+    "Encoder",
+    "Hit",
+    "Index",
+    "IndexDamagedError",
+    "IndexExistsError",
+    "IndexFolderError",
+    "IndexNotFoundError",
+    "IndexVersionError",
+    "MbatError",
+    "MissingExtraError",
+    "ParameterError",
+    "PathError",
+    "SourceError",
+]
+
+_HOMES = {"Encoder": "mbat.encoder", "Hit": "mbat.index", "Index": "mbat.index"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the large parts when they are first used, so that ``import mbat`` is quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mbat' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

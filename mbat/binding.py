@@ -116,7 +116,9 @@ class Haar:
         if key_hash not in self._matrices:
             while len(self._matrices) >= self._room:
                 self._matrices.popitem(last=False)
-            q, r = np.linalg.qr(gaussian_matrix(key_hash, self.dim))
+            from scipy.linalg import qr
+
+            q, r = qr(gaussian_matrix(key_hash, self.dim), overwrite_a=True, check_finite=False)
             self._matrices[key_hash] = q * np.sign(np.diag(r))
         self._matrices.move_to_end(key_hash)
         return self._matrices[key_hash]

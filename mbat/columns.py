@@ -269,6 +269,14 @@ def _located(error: Exception, documents: Sequence[Any]) -> DocumentError:
     return DocumentError(str(error))
 
 
+def check_document(document: Any) -> None:
+    """Raise DocumentError if a value is no JSON document; the message names the path."""
+    for path, value, depth in _values(document):
+        reason = _complaint(value, depth)
+        if reason is not None:
+            raise DocumentError(reason, path)
+
+
 def _values(document: Any) -> Iterator[tuple[str, Any, int]]:
     """Yield every value of a document with its path and depth, in order, without recursion."""
     stack: list[Iterator[tuple[str, Any, int]]] = [iter([("$", document, 0)])]

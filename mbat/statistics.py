@@ -149,9 +149,11 @@ class Statistics:
 
 def _groups(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
     """Yield each distinct value of a sorted array with where it starts and stops."""
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else []
+    if not len(values):
+        return
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]).tolist()
     for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
-        yield int(values[start]), int(start), int(stop)
+        yield int(values[start]), start, stop
 
 
 def _same(a: Sketch, b: Sketch) -> bool:

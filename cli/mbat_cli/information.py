@@ -1,0 +1,69 @@
+"""``mbat info``: what is installed, and what an index holds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import sys
+from typing import Any
+
+import click
+
+from mbat_cli.options import find_index, index_option
+
+
+@click.command()
+@index_option
+@click.option("--json/--plain", "as_json", default=None, help="JSON or text; text only on a terminal.")
+def info(index_path: str | None, as_json: bool | None) -> None:
+    """Tell what an index holds and what is installed.
+
+    Without an index, given or in the current folder, only what is installed.
+    """
+    told = {"index": _index(index_path), "installed": _installed()}
+    if as_json or (as_json is None and not sys.stdout.isatty()):
+        click.echo(json.dumps(told))
+        return
+    for part in filter(None, told.values()):
+        for name, value in part.items():
+            click.echo(f"{name:>15}  {value}")
+        click.echo()
+
+
+def _index(index_path: str | None) -> dict[str, Any] | None:
+    from mbat.errors import IndexNotFoundError
+    from mbat.index import Index
+
+    try:
+        path = find_index(index_path)
+    except IndexNotFoundError:
+        return None
+    with Index.open(path) as index:
+        manifest = index.manifest
+        return {
+            "path": str(path),
+            "documents": len(index),
+            "kind": manifest.kind,
+            "encoder": repr(index.encoder),
+            "fingerprint": manifest.fingerprint,
+            "format": manifest.format_version,
+            "made by mbat": manifest.library_version,
+            "bytes": sum(record.bytes for record in manifest.files.values()),
+        }
+
+
+def _installed() -> dict[str, str]:
+    from mbat.building import library_version
+    from mbat_indexes.faiss_flat import installed_faiss
+
+    faiss = installed_faiss()
+    named = ", ".join(f"{name} {version}" for name, version in faiss.items())
+    if len(faiss) > 1:
+        named += "  (these overwrite each other: uninstall all, then install one)"
+    return {
+        "mbat": library_version(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "orjson")},
+        "faiss": named or "not installed: pip install 'mbat[cpu]'",
+    }

@@ -1,0 +1,70 @@
+"""The command line: reads arguments, calls the library, prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mbat.errors import MbatError
+from mbat_cli.encoding import encode
+from mbat_cli.indexing import index
+from mbat_cli.information import info
+from mbat_cli.querying import query
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Commands(click.Group):
+    """Commands in the order a user meets them; what mbat refuses is one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MbatError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
+@click.version_option(package_name="mbat", message="mbat %(version)s")
+def cli() -> None:
+    """Search JSON documents by example.
+
+    \b
+      mbat index docs.jsonl            make the index docs.mbat
+      mbat query '{"name": "Bob"}'     find the documents most like this one
+    """
+
+
+for _command in (index, query, encode, info):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run(cli))
+
+
+def run(command: Callable[..., Any]) -> int:
+    """Run a click command; return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        command(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # the reader, as in `mbat query | head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

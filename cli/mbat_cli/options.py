@@ -1,0 +1,56 @@
+"""Options that several commands share, and how they find their index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from mbat.errors import IndexNotFoundError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INDEX_VARIABLE: Final = "MBAT_INDEX"
+
+
+def index_option(command: F) -> F:
+    """Add -i/--index."""
+    return click.option(
+        "-i",
+        "--index",
+        "index_path",
+        metavar="NAME.mbat",
+        help=f"The index. Without it ${INDEX_VARIABLE}, else the only *.mbat in the current folder.",
+    )(command)
+
+
+def input_options(command: F) -> F:
+    """Add FILE... and --on-error."""
+    command = click.option(
+        "--on-error",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What to do at a broken document: stop and change nothing, or leave it out and count it.",
+    )(command)
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(command)
+
+
+def find_index(given: str | None) -> Path:
+    """Return the index that a command works on.
+
+    Raises
+    ------
+    IndexNotFoundError
+        If none was given and there is not just one in the current folder.
+    """
+    if given or os.environ.get(INDEX_VARIABLE):
+        return Path(given or os.environ[INDEX_VARIABLE])
+    found = sorted(path.name for path in Path().glob("*.mbat"))
+    if len(found) == 1:
+        return Path(found[0])
+    saw = f"there are {', '.join(found)} here" if found else "there is no *.mbat here"
+    raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")

@@ -1,0 +1,85 @@
+"""The exact index in numpy: needs nothing else, and is the yardstick of all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mbat_indexes.protocol import (
+    IndexFileError,
+    Ids,
+    Scores,
+    Vectors,
+    checked_ids,
+    checked_k,
+    checked_vectors,
+    ranked,
+)
+
+_BLOCK: Final = 1 << 14
+
+
+class ExactIndex:
+    """All vectors in one array; a search multiplies it with the queries.
+
+    Parameters
+    ----------
+    dim : int
+        Length of the vectors.
+    """
+
+    kind = "exact"
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._ids = np.zeros(0, dtype=np.int64)
+        self._vectors = np.zeros((0, dim), dtype=np.float32)
+
+    def __len__(self) -> int:
+        """Return the number of vectors."""
+        return len(self._ids)
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add vectors; see `VectorIndex.add`."""
+        vectors = checked_vectors(vectors, self.dim)
+        ids = checked_ids(ids, len(vectors))
+        if np.isin(ids, self._ids).any():
+            raise ValueError(f"The id {int(ids[np.isin(ids, self._ids)][0])} is in the index already.")
+        self._ids = np.concatenate([self._ids, ids])
+        self._vectors = np.concatenate([self._vectors, vectors])
+
+    def search(self, queries: Vectors, k: int) -> tuple[Scores, Ids]:
+        """Return the k best for each query; see `VectorIndex.search`."""
+        queries, k = checked_vectors(queries, self.dim), checked_k(k)
+        scores = np.zeros((len(queries), 0), dtype=np.float32)
+        ids = np.zeros((len(queries), 0), dtype=np.int64)
+        for start in range(0, len(self), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            scores = np.concatenate([scores, queries @ self._vectors[block].T], axis=1)
+            ids = np.concatenate([ids, np.tile(self._ids[block], (len(queries), 1))], axis=1)
+            scores, ids = ranked(scores, ids, min(k, scores.shape[1]))
+        return ranked(scores, ids, k)
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        with path.open("wb") as file:
+            np.savez(file, ids=self._ids, vectors=self._vectors)
+
+    @classmethod
+    def load(cls, path: Path) -> ExactIndex:
+        """Read an index from a file.
+
+        Raises
+        ------
+        IndexFileError
+            If the file holds none.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                index = cls(arrays["vectors"].shape[1])
+                index.add(arrays["ids"], arrays["vectors"])
+        except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+            raise IndexFileError(f"{path} is not an exact index: {error}") from error
+        return index

@@ -1,0 +1,139 @@
+"""Flat FAISS indexes: every vector is compared, stored as float32 or float16. The one place that knows FAISS."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mbat_indexes.protocol import (
+    IndexFileError,
+    Ids,
+    MissingFaissError,
+    Scores,
+    Vectors,
+    checked_ids,
+    checked_k,
+    checked_vectors,
+    ranked,
+)
+
+FACTORIES: Final = {"flat": "IDMap2,Flat", "flat-fp16": "IDMap2,SQfp16"}
+"""The factory string of each kind."""
+
+DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
+"""The packages that bring the module ``faiss``; two at once overwrite each other."""
+
+
+def load_faiss() -> Any:
+    """Import FAISS.
+
+    Raises
+    ------
+    MissingFaissError
+        If it is not installed; the message has the line that installs it.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingFaissError(
+            "Searching needs FAISS, which is not installed. Run: pip install 'mbat[cpu]' (or 'mbat[gpu]')"
+        ) from error
+    return faiss
+
+
+def installed_faiss() -> dict[str, str]:
+    """Return the installed packages that bring FAISS, with their versions."""
+    found = {}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class FlatIndex:
+    """A flat FAISS index with ids.
+
+    Parameters
+    ----------
+    dim : int
+        Length of the vectors.
+    kind : {"flat", "flat-fp16"}
+        How vectors are stored.
+    """
+
+    def __init__(self, dim: int, kind: str = "flat") -> None:
+        faiss = load_faiss()
+        self.kind, self.dim = kind, dim
+        self._index = faiss.index_factory(dim, FACTORIES[kind], faiss.METRIC_INNER_PRODUCT)
+        self._largest_id = -1
+
+    def __len__(self) -> int:
+        """Return the number of vectors."""
+        return int(self._index.ntotal)
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add vectors; see `VectorIndex.add`."""
+        vectors = checked_vectors(vectors, self.dim)
+        ids = checked_ids(ids, len(vectors))
+        if len(ids) and ids.min() <= self._largest_id:
+            known = ids[np.isin(ids, self._ids())]
+            if len(known):
+                raise ValueError(f"The id {int(known[0])} is in the index already.")
+        if not self._index.is_trained:
+            self._index.train(vectors)
+        self._index.add_with_ids(vectors, ids)
+        self._largest_id = max(self._largest_id, int(ids.max(initial=-1)))
+
+    def _ids(self) -> Ids:
+        ids: Ids = load_faiss().vector_to_array(self._index.id_map)
+        return ids
+
+    def search(self, queries: Vectors, k: int) -> tuple[Scores, Ids]:
+        """Return the k best for each query; see `VectorIndex.search`."""
+        queries, k = checked_vectors(queries, self.dim), checked_k(k)
+        k_found = min(k, len(self))
+        if not k_found or not len(queries):
+            return ranked(np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64), k)
+        wanted = min(k_found + 1, len(self))
+        while True:
+            scores, ids = self._index.search(queries, wanted)
+            if wanted == len(self) or not (scores[:, -1] == scores[:, k_found - 1]).any():
+                return ranked(scores, ids, k)
+            wanted = min(2 * wanted, len(self))  # the k-th score goes on: all who share it are needed
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        try:
+            load_faiss().write_index(self._index, str(path))
+        except RuntimeError as error:
+            raise OSError(f"FAISS cannot write {path}: {str(error).splitlines()[-1]}") from error
+
+    @classmethod
+    def load(cls, path: Path, kind: str) -> FlatIndex:
+        """Read an index from a file, memory-mapped: the file must stay as it is while the index is in use.
+
+        Raises
+        ------
+        IndexFileError
+            If the file holds none of this kind.
+        """
+        faiss = load_faiss()
+        try:
+            raw = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            raise IndexFileError(f"FAISS cannot read {path}: {str(error).splitlines()[-1]}") from error
+        expected = {"flat": faiss.IndexFlat, "flat-fp16": faiss.IndexScalarQuantizer}[kind]
+        inner = faiss.downcast_index(raw.index) if isinstance(raw, faiss.IndexIDMap2) else None
+        if not isinstance(inner, expected) or raw.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise IndexFileError(f"{path} holds a FAISS index of another kind than {kind!r}.")
+        index = cls.__new__(cls)
+        index.kind, index.dim, index._index = kind, int(raw.d), raw
+        index._largest_id = int(index._ids().max(initial=-1))
+        return index
+
+

@@ -1,0 +1,181 @@
+"""Building an index folder: beside its place, and moved there when it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mbat.encoder import BATCH, Encoder, batched
+from mbat.encoder_files import PARAMETERS_FILE, STATISTICS_FILE, save_encoder
+from mbat.errors import IndexExistsError, IndexFolderError, MissingExtraError, ParameterError
+from mbat.manifest import FOLDER_FORMAT, GOLDEN_DOCUMENT, MANIFEST_FILE, VECTORS_FILE, Manifest, file_record
+from mbat.sources import Record
+from mbat.store import STORE_FILE, DocumentStore
+from mbat_indexes import KINDS, MissingFaissError, VectorIndex, make_index
+
+DEFAULT_KIND: Final = "flat"
+"""What ``auto`` chooses: exact, and scores that are right to the last bits of float32."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage, how many documents are done in it, and how many there are, None while not known."""
+
+
+def build_index(
+    path: Path,
+    records: Iterable[Record],
+    encoder: Encoder | None = None,
+    kind: str = "auto",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Make an index folder of a stream of records.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    records : iterable of Record
+        Read once; the documents wait in the index's own store while the encoder is fitted.
+    encoder : Encoder, optional
+        Used as it is. Without it a new one is fitted on the documents.
+    kind : str
+        A kind of `mbat_indexes.KINDS`, or ``auto``.
+    overwrite : bool
+        Whether an index that is there may be replaced; it stays until the new one is whole.
+    progress : callable, optional
+        Told how far the work is.
+
+    Raises
+    ------
+    IndexExistsError
+        If something is there that may not be replaced.
+    IndexFolderError
+        If the folder cannot be written.
+    """
+    check_place(path, overwrite)
+    index_kind = checked_kind(kind)
+    report = progress or (lambda stage, done, total: None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    except OSError as error:
+        raise IndexFolderError(f"The index cannot be written to {path}: {error.strerror}.") from error
+    try:
+        _fill(workshop, records, encoder, index_kind, report)
+        check_place(path, overwrite)
+        _move(workshop, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
+    except MissingFaissError as error:
+        raise MissingExtraError(str(error)) from error
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def check_place(path: Path, overwrite: bool) -> None:
+    """Raise IndexExistsError if an index may not be put in a place."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / MANIFEST_FILE).is_file():
+        raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
+    if not overwrite:
+        raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
+
+
+def checked_kind(kind: str) -> str:
+    """Return the kind of index that a name stands for."""
+    if kind == "auto":
+        return DEFAULT_KIND
+    if kind not in KINDS:
+        raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
+    return kind
+
+
+def _fill(folder: Path, records: Iterable[Record], encoder: Encoder | None, kind: str, report: Progress) -> None:
+    with DocumentStore.create(folder / STORE_FILE) as store:
+        stored = _stored(store, records, report, "encode" if encoder else "read")
+        if encoder is None:
+            encoder = Encoder().fit(document for batch in stored for document in batch)
+            total = encoder.statistics.documents
+            texts = batched(store.texts(), BATCH)
+            batches: Iterator[list[Any]] = ([orjson.loads(text) for text in batch] for batch in texts)
+        else:
+            total, batches = None, stored
+        vectors = _add_vectors(make_index(kind, encoder.dim), encoder.encode_batches(batches), report, total)
+        store.commit()
+    vectors.save(folder / VECTORS_FILE)
+    save_encoder(encoder, folder)
+    names = (STORE_FILE, VECTORS_FILE, PARAMETERS_FILE, STATISTICS_FILE)
+    Manifest(
+        format_version=FOLDER_FORMAT,
+        library_version=library_version(),
+        kind=kind,
+        dim=encoder.dim,
+        count=len(vectors),
+        fingerprint=encoder.fingerprint,
+        golden=encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex(),
+        files={name: file_record(folder / name) for name in names},
+    ).write(folder)
+    for name in (*names, MANIFEST_FILE):
+        _sync(folder / name)
+    _sync(folder)
+
+
+def _stored(store: DocumentStore, records: Iterable[Record], report: Progress, stage: str) -> Iterator[list[Any]]:
+    """Put records into the store, and yield their documents in batches."""
+    done = 0
+    for batch in batched(records, BATCH):
+        ids, texts, documents = zip(*batch, strict=True)
+        store.add(done, ids, texts)
+        done += len(batch)
+        report(stage, done, None)
+        yield list(documents)
+
+
+def _add_vectors(
+    index: VectorIndex, rows: Iterable[NDArray[np.float32]], report: Progress, total: int | None
+) -> VectorIndex:
+    for vectors in rows:
+        index.add(np.arange(len(index), len(index) + len(vectors)), vectors)
+        if total is not None:
+            report("encode", len(index), total)
+    return index
+
+
+def _move(workshop: Path, path: Path) -> None:
+    """Put a whole folder in its place; one that is there goes only then."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+        os.replace(path, old)
+        os.replace(workshop, path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(workshop, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Make sure that a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def library_version() -> str:
+    """Return the version of mbat, "unknown" if it runs from a source folder that was never installed."""
+    try:
+        return version("mbat")
+    except PackageNotFoundError:
+        return "unknown"
