@@ -70,6 +70,7 @@ def build_index(
     except OSError as error:
         raise IndexFolderError(f"The index cannot be written to {path}: {error.strerror}.") from error
     try:
+        workshop.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can read
         _fill(workshop, records, encoder, index_kind, report)
         check_place(path, overwrite)
         _move(workshop, path)
@@ -145,6 +146,8 @@ def _stored(store: DocumentStore, records: Iterable[Record], report: Progress, s
 def _add_vectors(
     index: VectorIndex, rows: Iterable[NDArray[np.float32]], report: Progress, total: int | None
 ) -> VectorIndex:
+    if total is not None:
+        index.reserve(total)
     for vectors in rows:
         index.add(np.arange(len(index), len(index) + len(vectors)), vectors)
         if total is not None:
@@ -162,6 +165,12 @@ def _move(workshop: Path, path: Path) -> None:
     else:
         os.replace(workshop, path)
     _sync(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _sync(path: Path) -> None:

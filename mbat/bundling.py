@@ -4,8 +4,9 @@ The principle is:
 
 1. Each open object or array of the document has a row of sums on a stack.
 2. A leaf scatters its symbols into the row of what holds it, bound by its key or position.
-3. When an object or array closes, its row is bound by its own key or position and added to the row
-   below: the cost of soft binding grows with the depth and not as 2^depth.
+3. When an object or array closes, its row is divided by the square root of the number of its members,
+   so that a large subtree does not hide the fields beside it, then bound by its own key or position and
+   added to the row below: the cost of soft binding grows with the depth and not as 2^depth.
 
 The binding is ``B = (a I + b M) / sqrt(a^2 + b^2)``, with ``a / b`` the softness, here `plain` and `bound`.
 This module does it for signed permutations, `mbat.reference` for any family of matrices.
@@ -24,7 +25,7 @@ from mbat.atoms import BLOCKS, atom_entry, block_starts
 from mbat.binding import KEYS, POSITIONS, array_hash, fill_permutation, make_permutation, sequence_hash
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
-from mbat.kernels import Kernel
+from mbat.kernels import Kernel, nth
 from mbat.symbols import SymbolBuffer
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
@@ -78,7 +79,7 @@ class Stack(NamedTuple):
     state : int64 array of shape (2,)
         The depth of the innermost open one (-1: none) and the number of the document.
     path, children, position, numeric : int64 arrays of shape (levels,)
-        Its path, how many elements it has had, its own position, whether it holds but numbers.
+        Its path, how many members it has had, its own position, whether it holds but numbers.
     rows : float64 array of shape (levels * dim,)
         The sums.
     matrices : int32 array of shape (levels * dim,)
@@ -124,13 +125,14 @@ def _scatter(
     starts: Any,
 ) -> None:
     """Add symbols to a row, each unbound by one share and bound by another."""
+    codes, weights = symbols.codes, symbols.weights
     for i in range(first, last):
+        code, weight = codes[i], weights[i]
         for block in range(BLOCKS):
-            place, value = atom_entry(symbols.codes[i], symbols.weights[i], block, starts)
-            if plain != 0.0:
-                rows[row + place] += plain * value
-            target = matrix[at + place]
-            rows[row + (target >> 1)] += bound * value * (1 - 2 * (target & 1))
+            place, value = atom_entry(code, weight, block, starts)
+            rows[nth(row + place)] += plain * value
+            target = matrix[nth(at + place)]
+            rows[nth(row + (target >> 1))] += bound * value * (1 - 2 * (target & 1))
 
 
 def _matrix(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
@@ -182,6 +184,17 @@ def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
     stack.state[_TOP] = level
 
 
+def _fold(source: int, target: int, dim: int, rows: Any, matrix: Any, at: int, plain: float, bound: float) -> None:
+    """Add one row to another, unbound by one share and bound by another, and clear it."""
+    for i in range(dim):
+        step = matrix[nth(at + i)]
+        value = bound * rows[nth(source + i)]
+        rows[nth(target + (step >> 1))] += -value if step & 1 else value
+    for i in range(dim):
+        rows[nth(target + i)] += plain * rows[nth(source + i)]
+        rows[nth(source + i)] = 0.0
+
+
 def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
     """Bind the innermost open row and add it to the row below it."""
     level = stack.state[_TOP]
@@ -197,26 +210,25 @@ def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
         share = 1.0 / math.sqrt(stack.children[level])
         plain, bound = plain * share, bound * share
     matrix, at = _matrix(path, stack.position[level], level - 1, dim, places, stack)
-    source, target = level * dim, (level - 1) * dim
-    for i in range(dim):
-        value = stack.rows[source + i]
-        stack.rows[source + i] = 0.0
-        stack.rows[target + i] += plain * value
-        step = matrix[at + i]
-        stack.rows[target + (step >> 1)] += bound * value * (1 - 2 * (step & 1))
+    _fold(level * dim, (level - 1) * dim, dim, stack.rows, matrix, at, plain, bound)
     stack.state[_TOP] = level - 1
 
 
 def _finish(document: int, dim: int, stack: Stack, out: Any) -> None:
     """Write the row of a whole document, normalised, and clear it."""
-    total = 0.0
-    for i in range(dim):
-        total += stack.rows[i] * stack.rows[i]
+    rows = stack.rows
+    even = odd = 0.0
+    for i in range(0, dim - 1, 2):
+        even += rows[nth(i)] * rows[nth(i)]
+        odd += rows[nth(i + 1)] * rows[nth(i + 1)]
+    if dim & 1:
+        even += rows[nth(dim - 1)] * rows[nth(dim - 1)]
+    total = even + odd
     scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
     at = document * dim
     for i in range(dim):
-        out[at + i] = stack.rows[i] * scale
-        stack.rows[i] = 0.0
+        out[nth(at + i)] = rows[nth(i)] * scale
+        rows[nth(i)] = 0.0
     stack.state[_TOP] = -1
 
 
@@ -237,6 +249,8 @@ def _bundle(
             for block in range(BLOCKS):
                 place, value = atom_entry(places.presence_code[path], places.presence[path], block, starts)
                 stack.rows[row + place] += value
+        if depth > 0 and places.element[path] == 0:
+            stack.children[depth - 1] += 1
         last = symbols.ends[item - start]
         if kind <= _ARRAY:
             _open(path, kind, dim, places, stack)
@@ -254,7 +268,7 @@ def _bundle(
 bundle = Kernel(
     _bundle,
     *(mix, extend, fill_permutation, atom_entry, _compose, _next_position, _scatter, _matrix),
-    *(_add_leaf, _open, _close, _finish),
+    *(_add_leaf, _open, _fold, _close, _finish),
 )
 """The compiled form of the above; its first argument is the work, in symbols and rows."""
 

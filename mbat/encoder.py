@@ -30,7 +30,7 @@ FORMAT_VERSION: Final = 1
 BATCH: Final = 256
 """Documents that are taken apart together."""
 
-PRESENCE: Final = 0.3
+PRESENCE: Final = 0.6
 """Weight of the symbol that says that a key is there, under soft binding."""
 
 POSITION_SOFTNESS: Final = 2 * 3**0.5

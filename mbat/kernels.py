@@ -23,6 +23,15 @@ INTERPRETED_WORK: Final = 8192
 """The largest call, in loop turns as its caller counts them, that is still interpreted."""
 
 
+def nth(index: int) -> int:
+    """Return an index that is known not to be negative; compiled code then does not test for it."""
+    return index
+
+
+_OPTIONS: Final = {"forceinline": True, "_nrt": False}
+"""Kernels own no memory: without reference counting, and with helpers inlined, they run twice as fast."""
+
+
 class Kernel:
     """A function that works in place on arrays, compiled or interpreted, with the same result.
 
@@ -59,8 +68,8 @@ class Kernel:
         if self._compiled is None:
             from numba import njit
 
-            _register(times, *self._helpers)
-            self._compiled = njit(self._function, cache=True, nogil=True)
+            _register(times, nth, *self._helpers)
+            self._compiled = njit(self._function, cache=True, nogil=True, _nrt=False)
         return self._compiled
 
 
@@ -68,21 +77,34 @@ _registered: set[Callable[..., Any]] = set()
 
 
 def _register(*helpers: Callable[..., Any]) -> None:
-    """Tell numba which plain functions kernels may call."""
+    """Tell numba which plain functions kernels may call, and what stands for those that it says differently."""
     from numba.extending import overload, register_jitable
 
-    for helper in helpers:
-        if helper not in _registered:
-            _registered.add(helper)
-            # A signed product that overflows is undefined to the compiler, an unsigned one wraps around.
-            overload(times, inline="never")(_typed_times) if helper is times else register_jitable(helper)
+    for helper in set(helpers) - _registered:
+        _registered.add(helper)
+        if helper in _COMPILED_FORMS:
+            overload(helper, jit_options=_OPTIONS)(_COMPILED_FORMS[helper])
+        else:
+            register_jitable(**_OPTIONS)(helper)
 
 
-def _typed_times(x: Any, y: Any) -> Callable[[Any, Any], Any]:
+def _unsigned_times(x: Any, y: Any) -> Callable[[Any, Any], Any]:
+    """Multiply unsigned, which wraps around; a signed product that overflows is undefined to the compiler."""
+
     def wrapping_times(x: Any, y: Any) -> Any:
         return np.int64((np.uint64(x) * np.uint64(y)) & np.uint64(MASK))
 
     return wrapping_times
+
+
+def _unsigned_nth(index: Any) -> Callable[[Any], Any]:
+    def unsigned(index: Any) -> Any:
+        return np.uint64(index)
+
+    return unsigned
+
+
+_COMPILED_FORMS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {times: _unsigned_times, nth: _unsigned_nth}
 
 
 def _plain(argument: Any) -> Any:

@@ -62,7 +62,7 @@ def bundle_densely(
     depths, elements = places.depth[paths], places.element[paths] != 0
     holders = parents(depths)
     values = leaves
-    children = np.bincount(holders[elements], minlength=len(paths))
+    children = np.bincount(holders[depths > 0], minlength=len(paths))
     position = np.zeros(len(paths), dtype=np.int64)
     seen = np.zeros(len(paths), dtype=np.int64)
     for item in np.flatnonzero(elements):

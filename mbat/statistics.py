@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
-from mbat.kernels import Kernel
+from mbat.kernels import Kernel, nth
 from mbat.symbols import rough_log2
 
 TABLE_BITS: Final = 18
@@ -51,10 +51,10 @@ def _count_documents(
             frequencies[entry] += 1
         last = symbol_ends[item - start]
         for i in range(first, last):
-            entry = codes[i] & mask
-            if latest[entry] != document:
-                latest[entry] = document
-                frequencies[entry] += 1
+            entry = codes[nth(i)] & mask
+            if latest[nth(entry)] != document:
+                latest[nth(entry)] = document
+                frequencies[nth(entry)] += 1
         first = last
     return 0
 

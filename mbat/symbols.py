@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import MASK, domain, extend, mix
-from mbat.kernels import Kernel
+from mbat.kernels import Kernel, nth
 
 SCALES: Final = 4
 """At how many scales a number is coded."""
@@ -41,7 +41,7 @@ _FARTHEST: Final = 1e9
 _WORD_TAG, _GRAM_TAG, _EXACT_TEXT_TAG, _EXACT_NUMBER_TAG, _SCALE_TAG = 0, 1, 2, 3, 4
 _CONSTANT_TAG: Final = _SCALE_TAG + SCALES - int(Kind.FALSE)
 _CONSTANT_NAMES: Final = ("false", "true", "null", "empty object", "empty array")
-_SCALE_GAINS: Final = (1.0, 0.7, 0.5, 0.35)
+_SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
 _WORD_GAIN, _GRAM_GAIN, _EXACT_GAIN, _SCALE_GAIN = 0, 1, 2, 3
 
 _MOST_OF_NO_BAG: Final = ANCHORS * SCALES
@@ -146,17 +146,19 @@ def rough_log2(x: float) -> float:
 def _count(code: int, first: int, used: int, stamp: int, mask: int, buffer: SymbolBuffer) -> int:
     """Add one occurrence of a symbol to the string's bag; return how many symbols there are, or -1 if no room."""
     slot = (code >> 20) & mask
-    while buffer.slots[slot] >> _SLOT_SHIFT == stamp:
-        index = buffer.slots[slot] & _SLOT_MASK
-        if buffer.codes[index] == code:
-            buffer.weights[index] += 1.0
+    held = buffer.slots[nth(slot)]
+    while held >> _SLOT_SHIFT == stamp:
+        index = held & _SLOT_MASK
+        if buffer.codes[nth(index)] == code:
+            buffer.weights[nth(index)] += 1.0
             return used
         slot = (slot + 1) & mask
+        held = buffer.slots[nth(slot)]
     if used == len(buffer.codes) or 2 * (used - first) > mask:
         return -1
-    buffer.slots[slot] = (stamp << _SLOT_SHIFT) | used
-    buffer.codes[used] = code
-    buffer.weights[used] = 1.0
+    buffer.slots[nth(slot)] = (stamp << _SLOT_SHIFT) | used
+    buffer.codes[nth(used)] = code
+    buffer.weights[nth(used)] = 1.0
     return used + 1
 
 
@@ -164,16 +166,16 @@ def _words(text: Any, start: int, end: int, used: int, stamp: int, mask: int, ta
     first = used
     state = tag
     for i in range(start, end + 1):
-        group = letter_class(text[i]) if i < end else _SPACE
+        group = letter_class(text[nth(i)]) if i < end else _SPACE
         if group != _LETTER and state != tag:
             used = _count(mix(state), first, used, stamp, mask, buffer)
             state = tag
         if used < 0:
             return used
         if group == _LETTER:
-            state = extend(state, text[i])
+            state = extend(state, text[nth(i)])
         elif group == _IDEOGRAPH:
-            used = _count(mix(extend(tag, text[i])), first, used, stamp, mask, buffer)
+            used = _count(mix(extend(tag, text[nth(i)])), first, used, stamp, mask, buffer)
             if used < 0:
                 return used
     return used
@@ -183,7 +185,7 @@ def _grams(text: Any, start: int, end: int, used: int, first: int, stamp: int, m
     """Count the 3-grams of each run without spaces, one space before and after it."""
     before, here = _PAD, _PAD
     for i in range(start, end + 1):
-        point = text[i] if i < end else _PAD
+        point = text[nth(i)] if i < end else _PAD
         after = point if letter_class(point) != _SPACE else _PAD
         if here != _PAD:
             code = mix((before + (here << 21) + (after << 42)) ^ tag)
@@ -214,15 +216,15 @@ def _weigh_bag(first: int, words: int, last: int, how: LeafWeights, buffer: Symb
     total = 0.0
     for i in range(first, last):
         gain = how.gains[_WORD_GAIN] if i < words else how.gains[_GRAM_GAIN]
-        count = buffer.weights[i]
+        count = buffer.weights[nth(i)]
         if count > 1.0:
             gain *= 1.0 + _LN_2 * rough_log2(count)
-        weight = gain * how.idf[buffer.codes[i] & (len(how.idf) - 1)]
-        buffer.weights[i] = weight
+        weight = gain * how.idf[nth(buffer.codes[nth(i)] & (len(how.idf) - 1))]
+        buffer.weights[nth(i)] = weight
         total += weight * weight
     scale = 1.0 / math.sqrt(math.sqrt(total))
     for i in range(first, last):
-        buffer.weights[i] *= scale
+        buffer.weights[nth(i)] *= scale
 
 
 def _put(code: int, weight: float, used: int, buffer: SymbolBuffer) -> int:

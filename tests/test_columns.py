@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from mbat.columns import Columns, Kind, Walker
+from mbat.columns import Columns, Kind, Walker, check_document
 from mbat.errors import DocumentError
 from mbat.paths import PathTable
 from tests.json_strategies import batches
@@ -301,3 +301,23 @@ def test_a_list_that_holds_itself_is_refused_as_too_deep() -> None:
     with pytest.raises(DocumentError) as caught:
         walk(circle)
     assert caught.value.reason == "the document is nested deeper than 512 levels"
+
+
+def test_a_bad_value_after_many_good_ones_is_named_for_what_it_is() -> None:
+    with pytest.raises(DocumentError) as caught:
+        walk([0.5] * 600 + [float("nan")])
+    error = caught.value
+    assert (error.reason, error.path, error.position) == (f"nan {NOT_A_NUMBER}", "$[600]", 0)
+
+
+def test_a_long_flat_document_passes_the_check() -> None:
+    check_document([0.5] * 2000)
+    check_document({str(i): i for i in range(2000)})
+
+
+def test_the_check_of_one_document_names_path_and_reason_without_a_position() -> None:
+    with pytest.raises(DocumentError) as caught:
+        check_document({"a": [{"b": 1, "c": b""}]})
+    error = caught.value
+    assert (error.reason, error.path, error.position) == ("b'' of type bytes is not a JSON value", "$.a[0].c", None)
+    assert str(error) == "At $.a[0].c: b'' of type bytes is not a JSON value."

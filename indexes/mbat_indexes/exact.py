@@ -34,12 +34,29 @@ class ExactIndex:
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
-        self._ids = np.zeros(0, dtype=np.int64)
-        self._vectors = np.zeros((0, dim), dtype=np.float32)
+        self._count = 0
+        self._all_ids = np.zeros(0, dtype=np.int64)
+        self._all_vectors = np.zeros((0, dim), dtype=np.float32)
 
     def __len__(self) -> int:
         """Return the number of vectors."""
-        return len(self._ids)
+        return self._count
+
+    @property
+    def _ids(self) -> Ids:
+        return self._all_ids[: self._count]
+
+    @property
+    def _vectors(self) -> Vectors:
+        return self._all_vectors[: self._count]
+
+    def reserve(self, count: int) -> None:
+        """Prepare for that many vectors in all; see `VectorIndex.reserve`."""
+        if count > len(self._all_ids):
+            ids, vectors = self._ids, self._vectors
+            self._all_ids = np.empty(count, dtype=np.int64)
+            self._all_vectors = np.empty((count, self.dim), dtype=np.float32)
+            self._all_ids[: self._count], self._all_vectors[: self._count] = ids, vectors
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors; see `VectorIndex.add`."""
@@ -47,8 +64,11 @@ class ExactIndex:
         ids = checked_ids(ids, len(vectors))
         if np.isin(ids, self._ids).any():
             raise ValueError(f"The id {int(ids[np.isin(ids, self._ids)][0])} is in the index already.")
-        self._ids = np.concatenate([self._ids, ids])
-        self._vectors = np.concatenate([self._vectors, vectors])
+        total = self._count + len(ids)
+        if total > len(self._all_ids):
+            self.reserve(max(total, 2 * len(self._all_ids)))
+        self._all_ids[self._count : total], self._all_vectors[self._count : total] = ids, vectors
+        self._count = total
 
     def search(self, queries: Vectors, k: int) -> tuple[Scores, Ids]:
         """Return the k best for each query; see `VectorIndex.search`."""

@@ -76,6 +76,13 @@ class FlatIndex:
         """Return the number of vectors."""
         return int(self._index.ntotal)
 
+    def reserve(self, count: int) -> None:
+        """Prepare for that many vectors in all; see `VectorIndex.reserve`."""
+        stored = load_faiss().downcast_index(self._index.index)
+        size = stored.codes.size()
+        stored.codes.resize(max(size, count * stored.code_size))
+        stored.codes.resize(size)
+
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors; see `VectorIndex.add`."""
         vectors = checked_vectors(vectors, self.dim)

@@ -41,6 +41,9 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Return the number of vectors."""
 
+    def reserve(self, count: int) -> None:
+        """Prepare for that many vectors in all, so that adding them moves none of those before."""
+
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors.
 
