@@ -107,7 +107,7 @@ def _compose(first: Any, first_at: int, then: Any, then_at: int, out: Any, out_a
 
 def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
     """Count one more element of the array at a level; return its position, its permutation made ready."""
-    position = stack.children[level] + 1
+    position = int(stack.children[level]) + 1
     stack.children[level] = position
     if position > POSITIONS:
         at = level * dim
@@ -121,7 +121,15 @@ def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
 
 
 def _scatter(
-    first: int, last: int, symbols: SymbolBuffer, row: int, rows: Any, matrix: Any, at: int, plain: float, bound: float,
+    first: int,
+    last: int,
+    symbols: SymbolBuffer,
+    row: int,
+    rows: Any,
+    matrix: Any,
+    at: int,
+    plain: float,
+    bound: float,
     starts: Any,
 ) -> None:
     """Add symbols to a row, each unbound by one share and bound by another."""
@@ -149,7 +157,14 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
 
 
 def _add_leaf(
-    path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, shares: Shares, stack: Stack,
+    path: int,
+    kind: int,
+    first: int,
+    last: int,
+    symbols: SymbolBuffer,
+    places: Places,
+    shares: Shares,
+    stack: Stack,
     starts: Any,
 ) -> None:
     """Add the symbols of a leaf to the row of what holds it."""
@@ -233,8 +248,16 @@ def _finish(document: int, dim: int, stack: Stack, out: Any) -> None:
 
 
 def _bundle(
-    start: int, stop: int, symbols: SymbolBuffer, items: Any, ends: Any, places: Places, shares: Shares, stack: Stack,
-    starts: Any, out: Any,
+    start: int,
+    stop: int,
+    symbols: SymbolBuffer,
+    items: Any,
+    ends: Any,
+    places: Places,
+    shares: Shares,
+    stack: Stack,
+    starts: Any,
+    out: Any,
 ) -> int:
     """Add a run of items, with their symbols, to the documents they belong to."""
     dim = starts[BLOCKS]

@@ -283,5 +283,3 @@ def _load_vectors(folder: Path, manifest: Manifest) -> VectorIndex:
             f"{manifest.count:,} of length {manifest.dim}. Index the documents again."
         )
     return vectors
-
-

@@ -28,7 +28,7 @@ def nth(index: int) -> int:
     return index
 
 
-_OPTIONS: Final = {"forceinline": True, "_nrt": False}
+_OPTIONS: Final[Any] = {"forceinline": True, "_nrt": False}
 """Kernels own no memory: without reference counting, and with helpers inlined, they run twice as fast."""
 
 
@@ -69,7 +69,7 @@ class Kernel:
             from numba import njit
 
             _register(times, nth, *self._helpers)
-            self._compiled = njit(self._function, cache=True, nogil=True, _nrt=False)
+            self._compiled = njit(cache=True, nogil=True, **_OPTIONS)(self._function)
         return self._compiled
 
 
@@ -110,7 +110,7 @@ _COMPILED_FORMS: Final[dict[Callable[..., Any], Callable[..., Any]]] = {times: _
 def _plain(argument: Any) -> Any:
     """Replace arrays by views whose elements are Python's own numbers."""
     if isinstance(argument, np.ndarray):
-        return memoryview(argument)
+        return memoryview(argument)  # type: ignore[arg-type]  # an array is a buffer from Python 3.12 on
     if isinstance(argument, tuple):
         return type(argument)(*map(_plain, argument))
     return argument

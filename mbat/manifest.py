@@ -113,7 +113,9 @@ class Manifest:
         self.check_sizes(folder)
         for name, record in self.files.items():
             if file_record(folder / name).sha256 != record.sha256:
-                raise IndexDamagedError(f"{folder / name} is damaged: its checksum is wrong. Index the documents again.")
+                raise IndexDamagedError(
+                    f"{folder / name} is damaged: its checksum is wrong. Index the documents again."
+                )
 
 
 def file_record(path: Path) -> FileRecord:

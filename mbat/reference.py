@@ -85,7 +85,8 @@ def bundle_densely(
         rows = plain_share[:, None] * rows + bound_share[:, None] * bound + _presence(paths[at], places, rows.shape[1])
         np.add.at(values, holders[at], rows)
     roots = values[depths == 0]
-    return roots / np.linalg.norm(roots, axis=1, keepdims=True)
+    units: Vectors = roots / np.linalg.norm(roots, axis=1, keepdims=True)
+    return units
 
 
 def _at_positions(rows: Vectors, position: NDArray[np.int64], binding: Binding, names: tuple[int, int]) -> Vectors:

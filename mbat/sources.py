@@ -62,7 +62,7 @@ class Reader:
         self._id_path = id_path
         self._on_error = on_error
         self._breaks: list[tuple[int, str, int]] = []
-        self._count = 0
+        self._count = self._expected = 0
         self.skipped = 0
         self.bytes_read = 0
         for name in self._files:
@@ -162,7 +162,7 @@ class _opened:  # noqa: N801, used like a function
         if self._name == STANDARD_INPUT:
             return sys.stdin.buffer, sys.stdin.buffer
         try:
-            self._raw = open(self._name, "rb")  # noqa: SIM115, closed in __exit__
+            self._raw = open(self._name, "rb")
         except OSError as error:
             raise SourceError(f"{self._name} cannot be read: {error.strerror}.") from error
         packed = self._name.endswith(".gz")

@@ -126,15 +126,15 @@ class Statistics:
 
     def merge(self, other: Statistics) -> Statistics:
         """Return the statistics of both sets of documents together."""
-        merged = Statistics(
-            self.documents + other.documents, self.frequencies + other.frequencies, dict(self.sketches)
-        )
+        merged = Statistics(self.documents + other.documents, self.frequencies + other.frequencies, dict(self.sketches))
         for path, sketch in other.sketches.items():
             merged._add_sketch(path, sketch)
         return merged
 
     def _add_sketch(self, path: int, sketch: Sketch) -> None:
-        self.sketches[path] = coarsened(*_sum(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
+        self.sketches[path] = (
+            coarsened(*_sum(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
+        )
 
     def idf(self) -> NDArray[np.float64]:
         """Return the weight of each table entry, ``1 + ln((1 + documents) / (1 + frequency))``.
@@ -144,7 +144,8 @@ class Statistics:
         if not self.documents:
             return np.ones(1)
         weights = 1.0 + np.log((1.0 + self.documents) / (1.0 + self.frequencies))
-        return np.round(weights * 1024.0) / 1024.0
+        rounded: NDArray[np.float64] = np.round(weights * 1024.0) / 1024.0
+        return rounded
 
 
 def _groups(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:

@@ -248,7 +248,7 @@ def _exact_number(x: float, how: LeafWeights) -> int:
 
 def _scaled_number(x: float, path: int, scales: NumberScales) -> float:
     """Return a number in standard deviations from the centre of its path."""
-    x *= scales.unit[path]
+    x *= float(scales.unit[path])
     if scales.logs[path] != 0:
         size = rough_log2(1.0 + abs(x))
         x = size if x >= 0.0 else -size
@@ -260,7 +260,7 @@ def _anchors(z: float, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int
     """Write the three anchors around a number at each scale, weighted by a quadratic B-spline."""
     for scale in range(len(how.scale_widths)):
         place = z / how.scale_widths[scale]
-        nearest = int(math.floor(place + 0.5))
+        nearest = math.floor(place + 0.5)
         offset = place - nearest
         below, above = 0.5 * (0.5 - offset) * (0.5 - offset), 0.5 * (0.5 + offset) * (0.5 + offset)
         middle = 0.75 - offset * offset
@@ -344,9 +344,7 @@ def symbol_buffer(columns: Columns, size: int = 1 << 14) -> SymbolBuffer:
     )
 
 
-def symbol_runs(
-    columns: Columns, how: LeafWeights, scales: NumberScales
-) -> Iterator[tuple[int, int, SymbolBuffer]]:
+def symbol_runs(columns: Columns, how: LeafWeights, scales: NumberScales) -> Iterator[tuple[int, int, SymbolBuffer]]:
     """Yield the symbols of a batch, a run of items at a time: where the run starts and ends, and its symbols.
 
     The buffer is used again for the next run: whoever wants to keep its content copies it.

@@ -153,7 +153,9 @@ def increase(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return Kernel(_increase)
 
 
-def test_a_small_call_is_interpreted_and_a_large_one_compiled(increase: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_call_is_interpreted_and_a_large_one_compiled(
+    increase: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernels, "INTERPRETED_WORK", 10)
     out: NDArray[np.int64] = np.zeros(1, np.int64)
     assert increase(10, out) == 1
@@ -173,9 +175,7 @@ def test_small_calls_are_compiled_too_once_they_have_taken_long_enough(
 
 
 @pytest.mark.parametrize("fitted", [False, True])
-def test_vectors_do_not_depend_on_how_much_work_is_interpreted(
-    fitted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_do_not_depend_on_how_much_work_is_interpreted(fitted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = []
     for work in (-1, 1 << 60):
         monkeypatch.setattr(kernels, "INTERPRETED_WORK", work)

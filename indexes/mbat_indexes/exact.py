@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from mbat_indexes.protocol import (
-    IndexFileError,
     Ids,
+    IndexFileError,
     Scores,
     Vectors,
     checked_ids,

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from mbat_indexes.protocol import (
-    IndexFileError,
     Ids,
+    IndexFileError,
     MissingFaissError,
     Scores,
     Vectors,
@@ -142,5 +142,3 @@ class FlatIndex:
         index.kind, index.dim, index._index = kind, int(raw.d), raw
         index._largest_id = int(index._ids().max(initial=-1))
         return index
-
-
