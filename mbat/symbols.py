@@ -41,6 +41,7 @@ _FARTHEST: Final = 1e9
 _WORD_TAG, _GRAM_TAG, _EXACT_TEXT_TAG, _EXACT_NUMBER_TAG, _SCALE_TAG = 0, 1, 2, 3, 4
 _CONSTANT_TAG: Final = _SCALE_TAG + SCALES - int(Kind.FALSE)
 _CONSTANT_NAMES: Final = ("false", "true", "null", "empty object", "empty array")
+_EXACT_WEIGHT: Final = 2.0
 _SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
 _WORD_GAIN, _GRAM_GAIN, _EXACT_GAIN, _SCALE_GAIN = 0, 1, 2, 3
 
@@ -246,7 +247,7 @@ def _exact_number(x: float, how: LeafWeights) -> int:
     return mix(extend(extend(how.tags[_EXACT_NUMBER_TAG], mantissa & MASK), exponent & MASK))
 
 
-def _scaled_number(x: float, path: int, scales: NumberScales) -> float:
+def _scaled_number(x: float, path: int, scales: NumberScales) -> Any:
     """Return a number in standard deviations from the centre of its path."""
     x *= float(scales.unit[path])
     if scales.logs[path] != 0:
@@ -327,7 +328,7 @@ def leaf_weights(seed: int, strings: str, numbers: str, idf: NDArray[np.float64]
     return LeafWeights(
         tags=np.array([domain(seed, name) for name in names], dtype=np.int64),
         idf=idf,
-        gains=np.array([word, gram, 1.0, *scale_gains], dtype=np.float64),
+        gains=np.array([word, gram, _EXACT_WEIGHT, *scale_gains], dtype=np.float64),
         scale_widths=np.array(SCALE_WIDTHS, dtype=np.float64),
     )
 
