@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ from mbat_indexes import KINDS, MissingFaissError, VectorIndex, make_index
 
 DEFAULT_KIND: Final = "flat"
 """What ``auto`` chooses: exact, and scores that are right to the last bits of float32."""
+
+KEEP_BYTES: Final = 1 << 28
+"""Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, how many documents are done in it, and how many there are, None while not known."""
@@ -106,13 +110,15 @@ def _fill(folder: Path, records: Iterable[Record], encoder: Encoder | None, kind
     with DocumentStore.create(folder / STORE_FILE) as store:
         stored = _stored(store, records, report, "encode" if encoder else "read")
         if encoder is None:
-            encoder = Encoder().fit(document for batch in stored for document in batch)
+            encoder = Encoder()
+            kept = encoder.fit_keeping(stored, KEEP_BYTES)
             total = encoder.statistics.documents
-            texts = batched(store.texts(), BATCH)
-            batches: Iterator[list[Any]] = ([orjson.loads(text) for text in batch] for batch in texts)
+            rest = batched(store.texts(sum(map(len, kept))), BATCH)
+            parsed = ([orjson.loads(text) for text in batch] for batch in rest)
+            rows: Iterator[NDArray[np.float32]] = chain(encoder.encode_kept(kept), encoder.encode_batches(parsed))
         else:
-            total, batches = None, stored
-        vectors = _add_vectors(make_index(kind, encoder.dim), encoder.encode_batches(batches), report, total)
+            total, rows = None, encoder.encode_batches(stored)
+        vectors = _add_vectors(make_index(kind, encoder.dim), rows, report, total)
         store.commit()
     vectors.save(folder / VECTORS_FILE)
     save_encoder(encoder, folder)

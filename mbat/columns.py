@@ -76,6 +76,11 @@ class Columns:
     def __len__(self) -> int:
         return len(self.ends)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(column.nbytes for column in (self.items, self.ends, self.text, self.text_ends, self.numbers))
+
 
 class Walker:
     """Takes documents apart into columns.
@@ -87,7 +92,7 @@ class Walker:
     """
 
     def __init__(self, paths: PathTable) -> None:
-        self._paths = paths
+        self.paths = paths
         self._root = _Node(paths, 0)
         self._items: list[int] = []
         self._strings: list[str] = []
@@ -118,7 +123,7 @@ class Walker:
         if not np.isfinite(numbers).all():
             raise OverflowError
         return Columns(
-            self._paths,
+            self.paths,
             np.array(self._items, dtype=np.int64),
             np.array(ends, dtype=np.int64),
             text,
@@ -151,7 +156,7 @@ class Walker:
         elif isinstance(value, list | tuple):
             self._array(list(value), node)
         elif isinstance(value, str):
-            self._value(str(value), node)
+            self._value(str.__str__(value), node)  # not str(value), which an Enum overrides
         elif isinstance(value, int):
             self._value(int(value), node)
         elif isinstance(value, float):
@@ -186,7 +191,7 @@ class Walker:
             self._items.append(node.code | Kind.EMPTY_ARRAY)
             return
         self._items.append(node.code | Kind.ARRAY)
-        element = node.children[None]
+        element = node.element
         kinds = set(map(type, values))
         if kinds == {str}:
             self._items += [element.code | Kind.STRING] * len(values)
@@ -202,13 +207,22 @@ class Walker:
 class _Node:
     """A path that values were met at, with the item codes of its children at hand."""
 
-    __slots__ = ("children", "code", "numbers", "strings")
+    __slots__ = ("_element", "_path", "_paths", "children", "code", "numbers", "strings")
 
     def __init__(self, paths: PathTable, path: int) -> None:
+        self._paths, self._path = paths, path
+        self._element: _Node | None = None
         self.code = path << KIND_BITS
         self.strings = _Codes(paths, path, Kind.STRING)
         self.numbers = _Codes(paths, path, Kind.NUMBER)
         self.children = _Children(paths, path)
+
+    @property
+    def element(self) -> _Node:
+        """The node of the elements of an array."""
+        if self._element is None:
+            self._element = _Node(self._paths, self._paths.child(self._path, None))
+        return self._element
 
 
 class _Codes(dict[str, int]):
@@ -225,8 +239,8 @@ class _Codes(dict[str, int]):
         return code
 
 
-class _Children(dict[str | None, _Node]):
-    """The nodes below a path, by key, or by None for the elements of an array."""
+class _Children(dict[str, _Node]):
+    """The nodes below a path, by key."""
 
     __slots__ = ("_path", "_paths")
 
@@ -234,9 +248,8 @@ class _Children(dict[str | None, _Node]):
         super().__init__()
         self._paths, self._path = paths, path
 
-    def __missing__(self, key: str | None) -> _Node:
-        step = key if key is None else _checked(key)
-        node = self[key] = _Node(self._paths, self._paths.child(self._path, step))
+    def __missing__(self, key: str) -> _Node:
+        node = self[key] = _Node(self._paths, self._paths.child(self._path, _checked(key)))
         return node
 
 
@@ -289,10 +302,17 @@ def _values(document: Any) -> Iterator[tuple[str, Any, int]]:
         path, value, depth = entry
         if depth > MAX_DEPTH:
             return
-        if isinstance(value, dict):
-            stack.append((f"{path}.{format_path([str(k)])}", v, depth + 1) for k, v in value.items())
-        elif isinstance(value, list | tuple):
-            stack.append((f"{path}[{i}]", v, depth + 1) for i, v in enumerate(value))
+        stack.append(_members(path, value, depth + 1))
+
+
+def _members(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any, int]]:
+    """Yield what an object or array holds, with paths and depth; nothing for a leaf."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield f"{path}.{format_path([str(key)])}", member, depth
+    elif isinstance(value, list | tuple):
+        for position, member in enumerate(value):
+            yield f"{path}[{position}]", member, depth
 
 
 def _complaint(value: Any, depth: int) -> str | None:

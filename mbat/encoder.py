@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mbat import atoms
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import Shares, bundled
-from mbat.columns import KIND_BITS
+from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.errors import DocumentError, ParameterError
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import ahead
@@ -106,7 +106,7 @@ class Encoder:
         strings: Strings = "text",
         numbers: Numbers = "scaled",
     ) -> None:
-        self._parameters = _checked(_Parameters(dim, seed, float(softness), binding, strings, numbers))
+        self._parameters = _checked(_Parameters(dim, seed, softness, binding, strings, numbers))
         self._set_statistics(Statistics())
 
     def _set_statistics(self, statistics: Statistics) -> None:
@@ -181,13 +181,7 @@ class Encoder:
         DocumentError
             If a document is no JSON value; the encoder is left as it was.
         """
-        unfitted = Encoder(**self.parameters)
-        statistics = Statistics()
-        latest = np.zeros(len(statistics.frequencies), dtype=np.int64)
-        batches = unfitted._prepared(batched(documents, BATCH))
-        for _ in ahead(lambda batch: unfitted._count(batch, latest, statistics), batches):
-            pass
-        self._set_statistics(statistics)
+        self.fit_keeping(batched(documents, BATCH), 0)
         return self
 
     def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
@@ -214,6 +208,45 @@ class Encoder:
     def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
         return ahead(self._encode_batch, self._prepared(batches))
+
+    def fit_keeping(self, batches: Iterable[Sequence[Any]], keep_bytes: int) -> list[Columns]:
+        """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.
+
+        Parameters
+        ----------
+        batches : iterable of lists of JSON values
+            Read once.
+        keep_bytes : int
+            Memory for columns that are kept.
+
+        Returns
+        -------
+        list of Columns
+            Those of the first batches, as many as there was room for.
+        """
+        unfitted = Encoder(**self.parameters)
+        statistics = Statistics()
+        latest = np.zeros(len(statistics.frequencies), dtype=np.int64)
+        kept: list[Columns] = []
+        walker = unfitted._ready().walker
+
+        def watched() -> Iterator[Batch]:
+            room = keep_bytes
+            for batch in unfitted._prepared(batches):
+                room = room - batch.columns.nbytes if batch.columns.paths is walker.paths else 0
+                if room > 0:
+                    kept.append(batch.columns)
+                yield batch
+
+        for _ in ahead(lambda batch: unfitted._count(batch, latest, statistics), watched()):
+            pass
+        self._set_statistics(statistics)
+        self._preparer = self._new_preparer(walker if kept else None)
+        return kept
+
+    def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
+        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded."""
+        return ahead(self._encode_batch, map(self._ready().prepare_again, kept))
 
     def encode_one(self, document: Any) -> NDArray[np.float32]:
         """Return the vector of one document, float32 of shape (dim,)."""
@@ -302,9 +335,12 @@ class Encoder:
 
     def _ready(self) -> Preparer:
         if self._preparer is None:
-            p = self._parameters
-            self._preparer = Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, self._statistics)
+            self._preparer = self._new_preparer(None)
         return self._preparer
+
+    def _new_preparer(self, walker: Walker | None) -> Preparer:
+        p = self._parameters
+        return Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, self._statistics, walker)
 
     def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
         position = 0
@@ -367,7 +403,7 @@ def _checked(p: _Parameters) -> _Parameters:
         raise ParameterError(f"dim is the length of the vectors, an integer from 16 to 65536; {p.dim!r} is not.")
     if type(p.seed) is not int or not 0 <= p.seed < 1 << 62:
         raise ParameterError(f"seed is an integer from 0 to 2**62 - 1; {p.seed!r} is not.")
-    if not 0.0 <= p.softness <= 100.0:
+    if not isinstance(p.softness, float | int) or isinstance(p.softness, bool) or not 0.0 <= p.softness <= 100.0:
         raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
     for name, value, allowed in (
         ("binding", p.binding, tuple(FAMILIES)),
@@ -376,7 +412,7 @@ def _checked(p: _Parameters) -> _Parameters:
     ):
         if value not in allowed:
             raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")
-    return p
+    return replace(p, softness=float(p.softness))
 
 
 def _shares(softness: float) -> Shares:

@@ -17,7 +17,7 @@ from mbat.hashing import domain, extend, hash_text, mix
 ELEMENT: Final = "[]"
 """The step from an array to any of its elements, as it is written; a key ``"[]"`` is quoted."""
 
-MAX_DEPTH: Final = 512
+MAX_DEPTH: Final = 256
 """Levels of nesting that a document may have."""
 
 Steps = tuple[str | None, ...]
@@ -71,14 +71,19 @@ def parse_path(path: str) -> Steps:
                 f"The path {path!r} is not well formed at {path[position:]!r}. Write keys with dots between them, [] "
                 'for the elements of an array, and quote a key that holds a dot, a bracket or a space: a."b.c"[].d'
             )
-        if match["element"] is not None:
-            steps.append(None)
-        else:
-            steps.append(match["plain"] or json.loads(match["quoted"]))
+        steps.append(None if match["element"] is not None else match["plain"] or _unquoted(path, match["quoted"]))
         position = match.end()
     if not steps:
         raise PathError("The path is empty. Write $ for the whole document.")
     return tuple(steps)
+
+
+def _unquoted(path: str, quoted: str) -> str:
+    try:
+        key: str = json.loads(quoted)
+    except ValueError as error:
+        raise PathError(f"The path {path!r} is not well formed: {quoted} is not a JSON string ({error}).") from None
+    return key
 
 
 class PathTable:

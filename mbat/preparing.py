@@ -52,19 +52,22 @@ class Preparer:
         Weight of the symbol that says that a key is there.
     statistics : Statistics
         What the encoder has learned.
+    walker : Walker, optional
+        One that has met documents of the same seed before, whose columns are to be used again.
     """
 
-    def __init__(self, dim: int, seed: int, presence: float, statistics: Statistics) -> None:
+    def __init__(
+        self, dim: int, seed: int, presence: float, statistics: Statistics, walker: Walker | None = None
+    ) -> None:
         self._dim, self._seed, self._presence = dim, seed, presence
         self._frequencies, self._documents = statistics.frequencies, statistics.documents
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
         self._lock = threading.Lock()
-        self._start()
+        self._start(walker or Walker(PathTable(seed)))
 
-    def _start(self) -> None:
-        self._paths = PathTable(self._seed)
-        self._walker = Walker(self._paths)
+    def _start(self, walker: Walker) -> None:
+        self.walker = walker
         self._permutations = Permutations(self._dim, self._seed)
         self._known: list[tuple[float, int, Scale]] = []
 
@@ -77,13 +80,17 @@ class Preparer:
             If a document is no JSON value.
         """
         with self._lock:
-            if len(self._paths) > MOST_PATHS:
-                self._start()
-            columns = self._walker.columns(documents)
+            if len(self.walker.paths) > MOST_PATHS:
+                self._start(Walker(PathTable(self._seed)))
+            return self._batch(self.walker.columns(documents))
+
+    def prepare_again(self, columns: Columns) -> Batch:
+        """Make a batch ready whose columns came from this preparer's walker."""
+        with self._lock:
             return self._batch(columns)
 
     def _batch(self, columns: Columns) -> Batch:
-        paths = self._paths
+        paths = columns.paths
         for path in range(len(self._known), len(paths)):
             self._known.append(self._knowledge(path))
         presence, codes, scales = zip(*self._known, strict=True)
@@ -111,11 +118,12 @@ class Preparer:
 
     def _knowledge(self, path: int) -> tuple[float, int, Scale]:
         """Return weight and code of the symbol that a path is there, and the scale of its numbers."""
-        path_hash = self._paths.path_hashes[path]
+        paths = self.walker.paths
+        path_hash = paths.path_hashes[path]
         scale = self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED)
-        if not path or self._paths.elements[path]:
+        if not path or paths.elements[path]:
             return 0.0, 0, scale
-        code = mix(extend(self._presence_domain, self._paths.key_hashes[path]))
+        code = mix(extend(self._presence_domain, paths.key_hashes[path]))
         return self._presence * self._rarity(path_hash), code, scale
 
     def _rarity(self, path_hash: int) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.kernels import Kernel, nth
-from mbat.symbols import rough_log2
+from mbat.symbols import LARGEST, rough_log2
 
 TABLE_BITS: Final = 18
 TABLE_SIZE: Final = 1 << TABLE_BITS
@@ -217,32 +217,38 @@ _SKEWED: Final = 2.0
 
 def scale_of(sketch: Sketch) -> Scale:
     """Choose the scale of a path: its own standard deviation, after a logarithm if it is skewed."""
-    dropped, integers, counts = sketch
-    half = np.uint64((1 << dropped) >> 1)
-    values = ordered_floats((integers << np.uint64(dropped)) | half)
+    values, counts = _centres(sketch), sketch[2]
     size = float(np.abs(values).max())
-    if size == 0.0:
+    if size < 1.0 / LARGEST:
         return UNFITTED
-    scaled = values / size
-    centre, spread, skew = _moments(scaled, counts)
+    centre, spread, skew = _moments(values / size, counts)
     if spread == 0.0:
         return Scale(1.0 / size, centre, 1.0, logs=False)
     if abs(skew) <= _SKEWED:
         return Scale(1.0 / size, centre, 1.0 / spread, logs=False)
     unit = _unit(values, counts)
-    warped = np.array([np.sign(v) * rough_log2(1.0 + abs(v) * unit) for v in values])
+    with np.errstate(over="ignore"):
+        sizes = np.minimum(np.abs(values) * unit, LARGEST)
+    warped = np.sign(values) * np.array([rough_log2(1.0 + one) for one in sizes.tolist()])
     centre, spread, _ = _moments(warped, counts)
     return Scale(unit, centre, 1.0 / spread if spread > 0.0 else 1.0, logs=True)
 
 
+def _centres(sketch: Sketch) -> NDArray[np.float64]:
+    """Return the middle of each bin of a sketch."""
+    dropped, integers, _ = sketch
+    half = np.uint64((1 << dropped) >> 1)
+    lowest, highest = ordered_integers(np.array([-LARGEST, LARGEST]))
+    return ordered_floats(np.clip((integers << np.uint64(dropped)) | half, lowest, highest))
+
+
 def _unit(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
     """Return one over the median size of the values that are not 0, as a power of two."""
-    sizes = np.abs(values)
-    order = np.argsort(sizes, kind="stable")
-    sizes, counts = sizes[order], np.where(sizes[order] > 0.0, counts[order], 0)
-    cumulated = np.cumsum(counts)
+    order = np.argsort(np.abs(values), kind="stable")
+    sizes = np.abs(values)[order]
+    cumulated = np.cumsum(np.where(sizes > 0.0, counts[order], 0))
     median = sizes[np.searchsorted(cumulated, cumulated[-1] / 2)]
-    return float(2.0 ** -(np.frexp(median)[1] - 1))
+    return float(2.0 ** -max(int(np.frexp(median)[1]) - 1, -1000))
 
 
 def _moments(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:

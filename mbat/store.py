@@ -127,9 +127,10 @@ class DocumentStore:
                 found[row] = one, text
         return found
 
-    def texts(self) -> Iterator[bytes]:
-        """Yield the JSON texts of all documents, by row."""
-        for (text,) in self._connection.execute("SELECT document FROM documents ORDER BY row"):
+    def texts(self, first_row: int = 0) -> Iterator[bytes]:
+        """Yield the JSON texts of all documents from a row on, by row."""
+        statement = "SELECT document FROM documents WHERE row >= ? ORDER BY row"
+        for (text,) in self._connection.execute(statement, (first_row,)):
             yield text
 
     def _read(self, statement: str, values: Iterable[object] = ()) -> list[tuple]:  # type: ignore[type-arg]

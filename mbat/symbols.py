@@ -38,6 +38,9 @@ _PAD: Final = 32
 _LN_2: Final = 0.6931471805599453
 _FARTHEST: Final = 1e9
 
+LARGEST: Final = 1e300
+"""Size at which numbers are cut off, after scaling: far enough from what a float64 holds to calculate with."""
+
 _WORD_TAG, _GRAM_TAG, _EXACT_TEXT_TAG, _EXACT_NUMBER_TAG, _SCALE_TAG = 0, 1, 2, 3, 4
 _CONSTANT_TAG: Final = _SCALE_TAG + SCALES - int(Kind.FALSE)
 _CONSTANT_NAMES: Final = ("false", "true", "null", "empty object", "empty array")
@@ -249,7 +252,7 @@ def _exact_number(x: float, how: LeafWeights) -> int:
 
 def _scaled_number(x: float, path: int, scales: NumberScales) -> Any:
     """Return a number in standard deviations from the centre of its path."""
-    x *= float(scales.unit[path])
+    x = min(max(x * scales.unit[path], -LARGEST), LARGEST)
     if scales.logs[path] != 0:
         size = rough_log2(1.0 + abs(x))
         x = size if x >= 0.0 else -size

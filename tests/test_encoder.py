@@ -347,7 +347,7 @@ def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: p
     monkeypatch.setattr("mbat.encoder.BATCH", 4)
     encoder = Encoder(dim=32)
     assert encoder.encode(documents).tobytes() == expected.tobytes()
-    assert len(encoder._ready()._paths) < 30
+    assert len(encoder._ready().walker.paths) < 30
 
 
 @pytest.mark.parametrize("name", ["unfitted", "fitted"])
