@@ -27,6 +27,9 @@ SCALE_WIDTHS: Final = (8.0, 2.0, 0.4, 0.08)
 ANCHORS: Final = 3
 """How many anchors share a number at each scale."""
 
+EXACT_ATOMS: Final = 16
+"""How many atoms make up a value that is one symbol; one atom alone has too few entries to be told from others."""
+
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
 _STRING, _NUMBER = int(Kind.STRING), int(Kind.NUMBER)
 _SLOT_SHIFT: Final = 32
@@ -48,7 +51,9 @@ _EXACT_WEIGHT: Final = 2.0
 _SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
 _WORD_GAIN, _GRAM_GAIN, _EXACT_GAIN, _SCALE_GAIN = 0, 1, 2, 3
 
-_MOST_OF_NO_BAG: Final = ANCHORS * SCALES
+_EXACT_SHARE: Final = 0.25
+
+_MOST_OF_NO_BAG: Final = max(ANCHORS * SCALES, EXACT_ATOMS)
 """The most symbols that a leaf other than a bag of words takes."""
 
 
@@ -237,6 +242,14 @@ def _put(code: int, weight: float, used: int, buffer: SymbolBuffer) -> int:
     return used + 1
 
 
+def _put_exact(code: int, gain: float, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the atoms of a value that is one symbol; the weight follows the rarity of the first."""
+    weight = gain * _EXACT_SHARE * how.idf[mix(extend(code, 1)) & (len(how.idf) - 1)]
+    for atom in range(1, EXACT_ATOMS + 1):
+        used = _put(mix(extend(code, atom)), weight, used, buffer)
+    return used
+
+
 def _exact_text(start: int, end: int, leaves: Leaves, how: LeafWeights) -> int:
     state = how.tags[_EXACT_TEXT_TAG]
     for i in range(start, end):
@@ -298,18 +311,17 @@ def _symbolize(
                 if used < 0:
                     return item
             if used == first:
-                code = _exact_text(begin, end, leaves, how)
-                used = _put(code, how.gains[_EXACT_GAIN] * how.idf[code & (len(how.idf) - 1)], used, buffer)
+                used = _put_exact(_exact_text(begin, end, leaves, how), how.gains[_EXACT_GAIN], used, how, buffer)
             cursor[0] += 1
         elif kind == _NUMBER:
             x = leaves.numbers[cursor[1]]
             if how.gains[_SCALE_GAIN] > 0.0:
                 used = _anchors(_scaled_number(x, leaves.items[item] >> KIND_BITS, scales), used, how, buffer)
             else:
-                used = _put(_exact_number(x, how), how.gains[_EXACT_GAIN], used, buffer)
+                used = _put_exact(_exact_number(x, how), how.gains[_EXACT_GAIN], used, how, buffer)
             cursor[1] += 1
         elif kind > _NUMBER:
-            used = _put(how.tags[_CONSTANT_TAG + kind], how.gains[_EXACT_GAIN], used, buffer)
+            used = _put_exact(how.tags[_CONSTANT_TAG + kind], how.gains[_EXACT_GAIN], used, how, buffer)
         buffer.ends[item - start] = used
         cursor[3] = used
     return min(len(leaves.items), start + len(buffer.ends))
@@ -318,7 +330,7 @@ def _symbolize(
 symbolize = Kernel(
     _symbolize,
     *(mix, extend, letter_class, rough_log2, _count, _words, _grams, _bag, _weigh_bag),
-    *(_put, _exact_text, _exact_number, _scaled_number, _anchors),
+    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchors),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 
@@ -338,7 +350,7 @@ def leaf_weights(seed: int, strings: str, numbers: str, idf: NDArray[np.float64]
 
 def symbol_buffer(columns: Columns, size: int = 1 << 14) -> SymbolBuffer:
     """Return room for the symbols of a run of items of the batch."""
-    size = min(size, max(64, 2 * len(columns.text) + _MOST_OF_NO_BAG * (len(columns.numbers) + 1)))
+    size = min(size, max(64, 2 * len(columns.text) + _MOST_OF_NO_BAG * len(columns.items)))
     slots = 1 << (2 * size - 1).bit_length()
     return SymbolBuffer(
         codes=np.empty(size, dtype=np.int64),
