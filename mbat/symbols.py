@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mbat.atoms import BLOCKS, FIELD_BITS
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import MASK, domain, extend, mix
 from mbat.kernels import Kernel, nth
@@ -50,6 +51,9 @@ _CONSTANT_NAMES: Final = ("false", "true", "null", "empty object", "empty array"
 _EXACT_WEIGHT: Final = 2.0
 _SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
 _WORD_GAIN, _GRAM_GAIN, _EXACT_GAIN, _SCALE_GAIN = 0, 1, 2, 3
+
+_SCALE_PART: Final = (1 << (FIELD_BITS - 1)) // SCALES
+_GOLDEN_STEP: Final = 2531  # _SCALE_PART over the golden ratio, odd
 
 _EXACT_SHARE: Final = 0.25
 
@@ -242,11 +246,11 @@ def _put(code: int, weight: float, used: int, buffer: SymbolBuffer) -> int:
     return used + 1
 
 
-def _put_exact(code: int, gain: float, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
-    """Write the atoms of a value that is one symbol; the weight follows the rarity of the first."""
-    weight = gain * _EXACT_SHARE * how.idf[mix(extend(code, 1)) & (len(how.idf) - 1)]
-    for atom in range(1, EXACT_ATOMS + 1):
-        used = _put(mix(extend(code, atom)), weight, used, buffer)
+def _put_exact(code: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the atoms of a value that is one symbol."""
+    weight = how.gains[_EXACT_GAIN] * _EXACT_SHARE
+    for atom in range(EXACT_ATOMS):
+        used = _put(mix(extend(code, atom + 1)), weight, used, buffer)
     return used
 
 
@@ -273,6 +277,22 @@ def _scaled_number(x: float, path: int, scales: NumberScales) -> Any:
     return min(max(z, -_FARTHEST), _FARTHEST)
 
 
+def _anchor(tag: int, scale: int, number: int) -> int:
+    """Return the symbol of an anchor: a hash in signs, and with positions kept apart from those of its neighbours.
+
+    Each scale has a part of every block of the atoms to itself, and there an anchor stands a golden section of
+    the part, going round, from the one before. So the likeness of two numbers falls with their distance and is
+    not blurred by entries that happen to coincide.
+    """
+    signs = mix(extend(tag, number & MASK))
+    code = 0
+    for block in range(BLOCKS):
+        start = tag >> (FIELD_BITS * block)
+        position = scale * _SCALE_PART + ((start + number * _GOLDEN_STEP) & (_SCALE_PART - 1))
+        code |= ((position << 1) | ((signs >> block) & 1)) << (FIELD_BITS * block)
+    return code
+
+
 def _anchors(z: float, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the three anchors around a number at each scale, weighted by a quadratic B-spline."""
     for scale in range(len(how.scale_widths)):
@@ -283,9 +303,9 @@ def _anchors(z: float, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int
         middle = 0.75 - offset * offset
         gain = how.gains[_SCALE_GAIN + scale] / math.sqrt(below * below + middle * middle + above * above)
         tag = how.tags[_SCALE_TAG + scale]
-        used = _put(mix(extend(tag, (nearest - 1) & MASK)), gain * below, used, buffer)
-        used = _put(mix(extend(tag, nearest & MASK)), gain * middle, used, buffer)
-        used = _put(mix(extend(tag, (nearest + 1) & MASK)), gain * above, used, buffer)
+        used = _put(_anchor(tag, scale, nearest - 1), gain * below, used, buffer)
+        used = _put(_anchor(tag, scale, nearest), gain * middle, used, buffer)
+        used = _put(_anchor(tag, scale, nearest + 1), gain * above, used, buffer)
     return used
 
 
@@ -311,17 +331,17 @@ def _symbolize(
                 if used < 0:
                     return item
             if used == first:
-                used = _put_exact(_exact_text(begin, end, leaves, how), how.gains[_EXACT_GAIN], used, how, buffer)
+                used = _put_exact(_exact_text(begin, end, leaves, how), used, how, buffer)
             cursor[0] += 1
         elif kind == _NUMBER:
             x = leaves.numbers[cursor[1]]
             if how.gains[_SCALE_GAIN] > 0.0:
                 used = _anchors(_scaled_number(x, leaves.items[item] >> KIND_BITS, scales), used, how, buffer)
             else:
-                used = _put_exact(_exact_number(x, how), how.gains[_EXACT_GAIN], used, how, buffer)
+                used = _put_exact(_exact_number(x, how), used, how, buffer)
             cursor[1] += 1
         elif kind > _NUMBER:
-            used = _put_exact(how.tags[_CONSTANT_TAG + kind], how.gains[_EXACT_GAIN], used, how, buffer)
+            used = _put_exact(how.tags[_CONSTANT_TAG + kind], used, how, buffer)
         buffer.ends[item - start] = used
         cursor[3] = used
     return min(len(leaves.items), start + len(buffer.ends))
@@ -330,7 +350,7 @@ def _symbolize(
 symbolize = Kernel(
     _symbolize,
     *(mix, extend, letter_class, rough_log2, _count, _words, _grams, _bag, _weigh_bag),
-    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchors),
+    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchor, _anchors),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 

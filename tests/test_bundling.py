@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mbat import Encoder
+from mbat import Encoder, atoms
 from mbat.binding import POSITIONS, SignedPermutation, array_hash, sequence_hash
 from mbat.bundling import Permutations
 from mbat.hashing import domain, hash_text
@@ -97,10 +97,15 @@ def test_a_strictly_bound_value_is_its_vector_times_the_matrices_of_its_keys_fro
     assert not np.allclose(which.encode_one({"y": {"x": "Rome"}}), expected, atol=0.1)
 
 
+def leaf(which: Encoder, value: Any) -> NDArray[np.float64]:
+    """Return the vector of a leaf as it is before binding, not normalised."""
+    ((_, _, symbols),) = which._symbols(which._ready().prepare([value]))
+    return atoms.dense(symbols.codes[: symbols.ends[0]], symbols.weights[: symbols.ends[0]], which.dim)
+
+
 def test_an_object_is_the_sum_of_its_bound_values() -> None:
     which = encoder(64, 0.0)
-    true, false = which.encode_one(True).astype(np.float64), which.encode_one(False).astype(np.float64)
-    expected = unit(bound(which, "a", true) + bound(which, "b", false))
+    expected = unit(bound(which, "a", leaf(which, True)) + bound(which, "b", leaf(which, False)))
     np.testing.assert_allclose(which.encode_one({"a": True, "b": False}), expected, atol=1e-6)
 
 
@@ -108,12 +113,11 @@ def test_an_array_of_numbers_is_bound_by_position_alone_and_divided_by_the_root_
     which = Encoder(dim=64, seed=3, softness=0.0, numbers="symbol")
     elements = np.zeros(64)
     for position, number in enumerate((1, 2.5, 1), start=1):
-        vector = which.encode_one(number).astype(np.float64)
+        vector = leaf(which, number)
         for _ in range(position):
             vector = which._binding.apply(sequence_hash(3), vector)
         elements += which._binding.apply(array_hash(3), vector)
-    true = which.encode_one(True).astype(np.float64)
-    expected = unit(bound(which, "n", elements / math.sqrt(3)) + bound(which, "t", true))
+    expected = unit(bound(which, "n", elements / math.sqrt(3)) + bound(which, "t", leaf(which, True)))
     np.testing.assert_allclose(which.encode_one({"n": [1, 2.5, 1], "t": True}), expected, atol=1e-6)
 
 

@@ -219,8 +219,7 @@ def test_19_similarity_never_rises_with_distance_on_a_fitted_scale() -> None:
     similarity = vectors @ vectors[0]
     assert similarity[0] == pytest.approx(1, abs=1e-6)
     assert similarity[-1] < 0.9
-    for step in (8, 40, 100):  # what rises is within the noise of atoms that happen to share an entry
-        assert (similarity[step:] - similarity[:-step]).max() <= 5 * noise(4096)
+    assert np.diff(similarity).max() <= 1e-6
 
 
 @families
