@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat import atoms
 from mbat.binding import FAMILIES, array_hash, sequence_hash
-from mbat.bundling import Shares, bundled
+from mbat.bundling import bundled
 from mbat.columns import KIND_BITS, Columns, Walker
-from mbat.errors import DocumentError, ParameterError
+from mbat.errors import DocumentError
+from mbat.parameters import PRESENCE, Numbers, Parameters, Strings, checked, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import ahead
 from mbat.preparing import Batch, Preparer
-from mbat.reference import LARGEST_BATCH, bundle_densely
+from mbat.reference import bundle_densely, dense_leaves
 from mbat.statistics import Statistics, count_documents
 from mbat.symbols import SymbolBuffer, leaf_weights, symbol_runs
 
@@ -29,25 +29,6 @@ FORMAT_VERSION: Final = 1
 
 BATCH: Final = 256
 """Documents that are taken apart together."""
-
-PRESENCE: Final = 0.6
-"""Weight of the symbol that says that a key is there, under soft binding."""
-
-POSITION_SOFTNESS: Final = 2 * 3**0.5
-"""How much softer a position in an array is than a key: at softness 0.5 half of a string's norm is bound."""
-
-Strings = Literal["text", "words", "symbol"]
-Numbers = Literal["scaled", "symbol"]
-
-
-@dataclass(frozen=True)
-class _Parameters:
-    dim: int
-    seed: int
-    softness: float
-    binding: str
-    strings: str
-    numbers: str
 
 
 class Encoder:
@@ -106,14 +87,14 @@ class Encoder:
         strings: Strings = "text",
         numbers: Numbers = "scaled",
     ) -> None:
-        self._parameters = _checked(_Parameters(dim, seed, softness, binding, strings, numbers))
+        self._parameters = checked(Parameters(dim, seed, softness, binding, strings, numbers))
         self._set_statistics(Statistics())
 
     def _set_statistics(self, statistics: Statistics) -> None:
         p = self._parameters
         self._statistics = statistics
         self._how = leaf_weights(p.seed, p.strings, p.numbers, statistics.idf())
-        self._shares = _shares(p.softness)
+        self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
         self._fingerprint: str | None = None
@@ -362,18 +343,7 @@ class Encoder:
 
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
-        if len(batch.columns.items) > LARGEST_BATCH:
-            raise ParameterError(
-                f"A batch of {len(batch.columns.items):,} values is too large for binding={p.binding!r}, which holds a "
-                f"dense vector for each of at most {LARGEST_BATCH:,}. Use binding='signed-permutation'."
-            )
-        leaves = np.zeros((len(batch.columns.items), p.dim))
-        for start, stop, buffer in self._symbols(batch):
-            first = 0
-            for item in range(start, stop):
-                last = int(buffer.ends[item - start])
-                leaves[item] = atoms.dense(buffer.codes[first:last], buffer.weights[first:last], p.dim)
-                first = last
+        leaves = dense_leaves(len(batch.columns.items), p.dim, self._symbols(batch))
         names = array_hash(p.seed), sequence_hash(p.seed)
         rows = bundle_densely(batch.columns, leaves, batch.places, self._shares, self._binding, names)
         return rows.astype(np.float32)
@@ -396,27 +366,3 @@ def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _checked(p: _Parameters) -> _Parameters:
-    if type(p.dim) is not int or not 16 <= p.dim <= 65536:
-        raise ParameterError(f"dim is the length of the vectors, an integer from 16 to 65536; {p.dim!r} is not.")
-    if type(p.seed) is not int or not 0 <= p.seed < 1 << 62:
-        raise ParameterError(f"seed is an integer from 0 to 2**62 - 1; {p.seed!r} is not.")
-    if not isinstance(p.softness, float | int) or isinstance(p.softness, bool) or not 0.0 <= p.softness <= 100.0:
-        raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
-    for name, value, allowed in (
-        ("binding", p.binding, tuple(FAMILIES)),
-        ("strings", p.strings, ("text", "words", "symbol")),
-        ("numbers", p.numbers, ("scaled", "symbol")),
-    ):
-        if value not in allowed:
-            raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")
-    return replace(p, softness=float(p.softness))
-
-
-def _shares(softness: float) -> Shares:
-    """Return the unbound and bound shares of keys and positions, the squares of each pair summing to 1."""
-    key = (1.0 + softness**2) ** -0.5
-    at_position = (1.0 + (POSITION_SOFTNESS * softness) ** 2) ** -0.5
-    return Shares(softness * key, key, POSITION_SOFTNESS * softness * at_position, at_position)

@@ -6,15 +6,18 @@ bound by their keys or positions and added to those of what holds them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.atoms import BLOCKS, atom_entry, block_starts
+from mbat.atoms import BLOCKS, atom_entry, block_starts, dense
 from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.errors import ParameterError
+from mbat.symbols import SymbolBuffer
 
 LARGEST_BATCH: Final = 1 << 16
 """Values of a batch that may have dense vectors at once."""
@@ -28,6 +31,29 @@ def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
         last[depth] = item
         holders[item] = last[depth - 1] if depth else -1
     return holders
+
+
+def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuffer]]) -> Vectors:
+    """Return the vector of each leaf of a batch before binding, float64 of shape (items, dim).
+
+    Raises
+    ------
+    ParameterError
+        If there are too many items for a dense vector each.
+    """
+    if items > LARGEST_BATCH:
+        raise ParameterError(
+            f"A batch of {items:,} values is too large for this family of matrices, which holds a dense vector for "
+            f"each of at most {LARGEST_BATCH:,}. Use binding='signed-permutation'."
+        )
+    leaves = np.zeros((items, dim))
+    for start, stop, buffer in runs:
+        first = 0
+        for item in range(start, stop):
+            last = int(buffer.ends[item - start])
+            leaves[item] = dense(buffer.codes[first:last], buffer.weights[first:last], dim)
+            first = last
+    return leaves
 
 
 def bundle_densely(

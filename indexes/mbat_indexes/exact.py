@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -100,6 +101,6 @@ class ExactIndex:
             with np.load(path, allow_pickle=False) as arrays:
                 index = cls(arrays["vectors"].shape[1])
                 index.add(arrays["ids"], arrays["vectors"])
-        except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+        except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
             raise IndexFileError(f"{path} is not an exact index: {error}") from error
         return index

@@ -23,6 +23,8 @@ from mbat_indexes.protocol import (
 FACTORIES: Final = {"flat": "IDMap2,Flat", "flat-fp16": "IDMap2,SQfp16"}
 """The factory string of each kind."""
 
+_ID_BYTES: Final = 8
+
 DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
 """The packages that bring the module ``faiss``; two at once overwrite each other."""
 
@@ -138,6 +140,9 @@ class FlatIndex:
         inner = faiss.downcast_index(raw.index) if isinstance(raw, faiss.IndexIDMap2) else None
         if not isinstance(inner, expected) or raw.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise IndexFileError(f"{path} holds a FAISS index of another kind than {kind!r}.")
+        stored = len(faiss.serialize_index(cls(raw.d, kind)._index)) + raw.ntotal * (inner.code_size + _ID_BYTES)
+        if path.stat().st_size != stored:  # FAISS would map memory past the end of the file
+            raise IndexFileError(f"{path} should have {stored:,} bytes and has {path.stat().st_size:,}.")
         index = cls.__new__(cls)
         index.kind, index.dim, index._index = kind, int(raw.d), raw
         index._largest_id = int(index._ids().max(initial=-1))

@@ -1,0 +1,56 @@
+"""The parameters of an encoder, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from mbat.binding import FAMILIES
+from mbat.bundling import Shares
+from mbat.errors import ParameterError
+
+PRESENCE: Final = 0.6
+"""Weight of the symbol that says that a key is there, under soft binding."""
+
+POSITION_SOFTNESS: Final = 2 * 3**0.5
+"""How much softer a position in an array is than a key: at softness 0.5 half of a string's norm is bound."""
+
+Strings = Literal["text", "words", "symbol"]
+Numbers = Literal["scaled", "symbol"]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What makes an encoder, but for what it learns; see `mbat.Encoder`."""
+
+    dim: int
+    seed: int
+    softness: float
+    binding: str
+    strings: str
+    numbers: str
+
+
+def checked(p: Parameters) -> Parameters:
+    """Return parameters that are all in range, or raise ParameterError."""
+    if type(p.dim) is not int or not 16 <= p.dim <= 65536:
+        raise ParameterError(f"dim is the length of the vectors, an integer from 16 to 65536; {p.dim!r} is not.")
+    if type(p.seed) is not int or not 0 <= p.seed < 1 << 62:
+        raise ParameterError(f"seed is an integer from 0 to 2**62 - 1; {p.seed!r} is not.")
+    if not isinstance(p.softness, float | int) or isinstance(p.softness, bool) or not 0.0 <= p.softness <= 100.0:
+        raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
+    for name, value, allowed in (
+        ("binding", p.binding, tuple(FAMILIES)),
+        ("strings", p.strings, ("text", "words", "symbol")),
+        ("numbers", p.numbers, ("scaled", "symbol")),
+    ):
+        if value not in allowed:
+            raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")
+    return replace(p, softness=float(p.softness))
+
+
+def shares(softness: float) -> Shares:
+    """Return the unbound and bound shares of keys and positions, the squares of each pair summing to 1."""
+    key = (1.0 + softness**2) ** -0.5
+    at_position = (1.0 + (POSITION_SOFTNESS * softness) ** 2) ** -0.5
+    return Shares(softness * key, key, POSITION_SOFTNESS * softness * at_position, at_position)

@@ -1,0 +1,248 @@
+"""The index folder: made, opened, searched, and refused when it is not what it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+import mbat
+from mbat import Encoder, Index
+
+COUNTRIES = [
+    orjson.loads(line) for line in (Path(__file__).parent.parent / "examples/countries.jsonl").read_bytes().splitlines()
+]
+NAMES = [country["name"] for country in COUNTRIES]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("index") / "countries.mbat"
+    Index.create(path, COUNTRIES, ids=NAMES).close()
+    return path
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy.mbat"))
+
+
+def test_every_document_finds_itself_first(made: Path) -> None:
+    with Index.open(made) as index:
+        for name, hits in zip(NAMES, index.search_batch(COUNTRIES, k=1), strict=True):
+            assert hits[0].id == name
+            assert 0.999 <= hits[0].score <= 1
+
+
+def test_documents_come_back_as_they_were(made: Path) -> None:
+    with Index.open(made) as index:
+        assert len(index) == len(COUNTRIES)
+        assert index.get("Finland") == COUNTRIES[NAMES.index("Finland")]
+        assert "Finland" in index
+        assert "Atlantis" not in index
+        assert 3 not in index
+        assert list(index.documents()) == COUNTRIES
+        with pytest.raises(KeyError, match="Atlantis"):
+            index.get("Atlantis")
+
+
+def test_a_search_gives_the_best_k_in_order_and_all_if_k_is_more(made: Path) -> None:
+    with Index.open(made) as index:
+        hits = index.search({"landlocked": True, "languages": ["Spanish"]}, k=5)
+        assert hits[0].id == "Paraguay"
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        assert len(index.search({}, k=1000)) == len(COUNTRIES)
+        assert index.search_batch([], k=3) == []
+        with pytest.raises(mbat.ParameterError, match="k is how many to find"):
+            index.search({}, k=0)
+
+
+@pytest.mark.parametrize("kind", ["flat", "flat-fp16", "exact", "auto"])
+def test_every_kind_gives_the_same_answers(kind: str, tmp_path: Path) -> None:
+    with Index.create(tmp_path / "a.mbat", COUNTRIES, ids=NAMES, kind=kind) as index:
+        hits = [hit.id for hit in index.search(index.get("Estonia"), k=3)]
+        assert hits[0] == "Estonia"
+        assert set(hits) == {"Estonia", "Latvia", "Lithuania"}
+
+
+def test_without_ids_documents_are_numbered_and_equal_ones_come_in_order(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "a.mbat", [{"a": "same"}] * 5 + ["other"]) as index:
+        assert [hit.id for hit in index.search({"a": "same"}, k=3)] == ["0", "1", "2"]
+
+
+def test_no_documents_make_an_empty_index(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "a.mbat", []) as index:
+        assert len(index) == 0
+        assert index.search({"a": 1}) == []
+
+
+def test_an_encoder_that_is_given_is_kept_as_it_is(tmp_path: Path) -> None:
+    encoder = Encoder(dim=64, seed=5).fit(COUNTRIES[:50])
+    with Index.create(tmp_path / "a.mbat", iter(COUNTRIES), encoder=encoder) as index:
+        assert index.encoder == encoder
+        assert index.search(COUNTRIES[7], k=1)[0].id == "7"
+
+
+def test_documents_past_the_memory_for_kept_ones_are_encoded_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mbat.building.KEEP_BYTES", 20_000)
+    monkeypatch.setattr("mbat.building.BATCH", 16)
+    with Index.create(tmp_path / "a.mbat", COUNTRIES) as index:
+        expected = Encoder().fit(COUNTRIES)
+        assert index.encoder == expected
+        for i, hits in enumerate(index.search_batch(COUNTRIES, 1)):
+            assert hits[0].id == str(i)
+
+
+def failing(error: BaseException) -> Iterator[dict[str, int]]:
+    yield from ({"a": i} for i in range(1000))
+    raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no more"), KeyboardInterrupt()])
+def test_a_build_that_fails_leaves_nothing_and_the_old_index_whole(error: BaseException, copy: Path) -> None:
+    for path in (copy, copy.with_name("new.mbat")):
+        with pytest.raises(type(error)):
+            Index.create(path, failing(error), overwrite=True)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy.mbat"]
+    with Index.open(copy) as index:
+        index.verify()
+        assert len(index) == len(COUNTRIES)
+
+
+def test_an_index_is_replaced_only_when_asked_and_anything_else_never(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(mbat.IndexExistsError, match="is there already"):
+        Index.create(copy, [1])
+    with Index.create(copy, ["new"], overwrite=True) as index:
+        assert index.get("0") == "new"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    with pytest.raises(mbat.IndexExistsError, match="is no mbat index; it is left alone"):
+        Index.create(tmp_path / "mine", [1], overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
+
+
+@pytest.mark.parametrize(
+    ("documents", "ids", "error", "sentence"),
+    [
+        ([1, 2], ["a", "a"], mbat.ParameterError, "The id 'a' is given to two documents; ids must differ."),
+        ([1, 2], ["a"], mbat.ParameterError, "for document 1 there is none."),
+        ([1], ["a", "b"], mbat.ParameterError, "There are more ids than the 1 documents."),
+        ([1], [7], mbat.ParameterError, "for document 0 7 is not one."),
+        (
+            [1, {"a": [0, float("nan")]}],
+            None,
+            mbat.DocumentError,
+            r"At document 1, \$.a\[1\]: nan is not a JSON number",
+        ),
+        ([1, {"a": {1}}], None, mbat.DocumentError, r"At document 1, \$.a: \{1\} of type set is not a JSON value."),
+        ([2**70], None, mbat.DocumentError, "Integer exceeds 64-bit range"),
+    ],
+)
+@pytest.mark.parametrize("encoder", [None, Encoder(dim=64)])
+def test_what_cannot_be_indexed_is_refused(
+    documents: list[Any], ids: Any, error: type[Exception], sentence: str, encoder: Encoder | None, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=sentence):
+        Index.create(tmp_path / "a.mbat", documents, ids=ids, encoder=encoder)
+    assert not list(tmp_path.iterdir())
+
+
+def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        fields = json.loads((path / "manifest.json").read_text())
+        change(fields)
+        (path / "manifest.json").write_text(json.dumps(fields))
+
+    return edit
+
+
+def cut(name: str, keep: float) -> Callable[[Path], None]:
+    def truncate(path: Path) -> None:
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[: int(len(content) * keep)])
+
+    return truncate
+
+
+def flipped(name: str, at: float) -> Callable[[Path], None]:
+    def flip(path: Path) -> None:
+        content = bytearray((path / name).read_bytes())
+        content[int(len(content) * at)] ^= 0x10
+        (path / name).write_bytes(content)
+
+    return flip
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "sentence"),
+    [
+        (shutil.rmtree, mbat.IndexNotFoundError, "does not exist"),
+        (lambda p: (p / "manifest.json").unlink(), mbat.IndexNotFoundError, "is no mbat index"),
+        (cut("manifest.json", 0.5), mbat.IndexDamagedError, "is damaged"),
+        (edited(lambda m: m.update(count=5)), mbat.IndexDamagedError, "its checksum is wrong"),
+        (edited(lambda m: m.update(format_version=99)), mbat.IndexVersionError, "has format 99; this version"),
+        (lambda p: (p / "vectors.faiss").unlink(), mbat.IndexDamagedError, "vectors.faiss is missing"),
+        (cut("vectors.faiss", 0.9), mbat.IndexDamagedError, "vectors.faiss has 712,"),
+        (cut("documents.sqlite", 0.5), mbat.IndexDamagedError, "documents.sqlite has"),
+        (flipped("encoder.npz", 0.5), mbat.IndexDamagedError, "The encoder in .* is damaged"),
+        (flipped("encoder.json", 0.1), mbat.MbatError, "encoder"),
+    ],
+)
+def test_a_folder_that_is_not_what_it_was_is_refused(
+    damage: Callable[[Path], None], error: type[Exception], sentence: str, copy: Path
+) -> None:
+    damage(copy)
+    with pytest.raises(error, match=sentence):
+        Index.open(copy)
+
+
+def test_another_encoder_in_the_folder_is_refused(copy: Path) -> None:
+    Encoder(seed=1).save(copy)
+    fields = json.loads((copy / "manifest.json").read_text())
+    for name in ("encoder.json", "encoder.npz"):
+        fields["files"][name]["bytes"] = (copy / name).stat().st_size
+    resealed(copy, fields)
+    with pytest.raises(mbat.IndexVersionError, match="is not the one its vectors were made with"):
+        Index.open(copy)
+
+
+def test_an_encoder_that_has_drifted_is_refused(copy: Path) -> None:
+    fields = json.loads((copy / "manifest.json").read_text())
+    fields["golden"] = "00" * 4096
+    resealed(copy, fields)
+    with pytest.raises(mbat.IndexVersionError, match="makes other vectors here"):
+        Index.open(copy)
+
+
+def resealed(path: Path, fields: dict[str, Any]) -> None:
+    from mbat.manifest import FileRecord, Manifest
+
+    files = {name: FileRecord(**record) for name, record in fields.pop("files").items()}
+    fields.pop("checksum")
+    Manifest(**fields, files=files).write(path)
+
+
+def test_verify_finds_a_single_flipped_bit_in_any_file(copy: Path) -> None:
+    for name in ("documents.sqlite", "vectors.faiss"):
+        flipped(name, 0.7)(copy)
+        with Index.open(copy) as index, pytest.raises(mbat.IndexDamagedError, match=f"{name} is damaged"):
+            index.verify()
+        flipped(name, 0.7)(copy)
+
+
+def test_the_same_documents_make_the_same_vectors_file(made: Path, tmp_path: Path) -> None:
+    Index.create(tmp_path / "again.mbat", COUNTRIES, ids=NAMES).close()
+    for name in ("vectors.faiss", "encoder.json"):
+        assert (tmp_path / "again.mbat" / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_a_device_that_is_not_there_is_refused(made: Path) -> None:
+    with pytest.raises(mbat.ParameterError, match="device is 'auto' or 'cpu'; 'gpu' is not available"):
+        Index.open(made, device="gpu")
