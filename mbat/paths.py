@@ -17,7 +17,7 @@ from mbat.hashing import domain, extend, hash_text, mix
 ELEMENT: Final = "[]"
 """The step from an array to any of its elements, as it is written; a key ``"[]"`` is quoted."""
 
-MAX_DEPTH: Final = 256
+MAX_DEPTH: Final = 250
 """Levels of nesting that a document may have."""
 
 Steps = tuple[str | None, ...]

@@ -280,19 +280,19 @@ WRAPPERS = pytest.mark.parametrize(
 
 
 @WRAPPERS
-def test_256_levels_of_nesting_are_read(wrap: Callable[[Any], Any], step: str) -> None:
-    columns = walk(nested(256, wrap))
+def test_250_levels_of_nesting_are_read(wrap: Callable[[Any], Any], step: str) -> None:
+    columns = walk(nested(250, wrap))
     kind = Kind.OBJECT if step == ".a" else Kind.ARRAY
-    assert tape(columns) == [*((level, kind) for level in range(256)), (256, Kind.NUMBER)]
+    assert tape(columns) == [*((level, kind) for level in range(250)), (250, Kind.NUMBER)]
 
 
 @WRAPPERS
-def test_257_levels_of_nesting_are_refused(wrap: Callable[[Any], Any], step: str) -> None:
+def test_251_levels_of_nesting_are_refused(wrap: Callable[[Any], Any], step: str) -> None:
     with pytest.raises(DocumentError) as caught:
-        walk(1, nested(257, wrap))
+        walk(1, nested(251, wrap))
     error = caught.value
-    assert error.reason == "the document is nested deeper than 256 levels"
-    assert (error.path, error.position) == ("$" + step * 257, 1)
+    assert error.reason == "the document is nested deeper than 250 levels"
+    assert (error.path, error.position) == ("$" + step * 251, 1)
 
 
 def test_a_list_that_holds_itself_is_refused_as_too_deep() -> None:
@@ -300,7 +300,7 @@ def test_a_list_that_holds_itself_is_refused_as_too_deep() -> None:
     circle.append(circle)
     with pytest.raises(DocumentError) as caught:
         walk(circle)
-    assert caught.value.reason == "the document is nested deeper than 256 levels"
+    assert caught.value.reason == "the document is nested deeper than 250 levels"
 
 
 def test_a_bad_value_after_many_good_ones_is_named_for_what_it_is() -> None:

@@ -123,12 +123,12 @@ def test_path_hashes_do_not_depend_on_the_order_in_which_paths_are_met() -> None
     assert one.path_hashes[ab] == other.path_hashes[other_ab]
 
 
-def test_a_table_refuses_paths_deeper_than_256_steps() -> None:
+def test_a_table_refuses_paths_deeper_than_250_steps() -> None:
     table = PathTable(0)
     number = 0
     for _ in range(MAX_DEPTH):
         number = table.child(number, "a")
-    assert table.depths[number] == 256
+    assert table.depths[number] == 250
     with pytest.raises(DocumentError) as caught:
         table.child(number, "a")
-    assert caught.value.reason == "the document is nested deeper than 256 levels"
+    assert caught.value.reason == "the document is nested deeper than 250 levels"

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 import numpy as np
@@ -19,6 +19,9 @@ from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from mbat import Encoder
+
+
+_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
 
 
 @click.command()
@@ -65,7 +68,7 @@ def _write(path: Path, reader: Reader, encoder_folder: str | None, progress: Pro
 def _spooled(reader: Iterable[Record], spool: BinaryIO, progress: ProgressLine) -> Iterator[Any]:
     """Yield the documents, and keep them a line each for a second reading."""
     for number, record in enumerate(reader, start=1):
-        spool.write(orjson.dumps(record.document) + b"\n")
+        spool.write(record.text.translate(_SPACES) + b"\n")
         progress("read", number, None)
         yield record.document
 
