@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,6 +22,8 @@ CREATE TABLE documents (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, docume
 """
 _APPLICATION: Final = 0x6D626174  # "mbat"
 _MOST_VARIABLES: Final = 500
+_INSERT: Final = "INSERT INTO documents VALUES (?, ?, ?)"
+_ROWS: Final = 128
 
 
 class DocumentStore:
@@ -92,9 +95,11 @@ class DocumentStore:
         IndexFolderError
             If the disk is full or cannot be written.
         """
-        rows = zip(range(first_row, first_row + len(ids)), ids, documents, strict=True)
+        rows = list(zip(range(first_row, first_row + len(ids)), ids, documents, strict=True))
         try:
-            self._connection.executemany("INSERT INTO documents VALUES (?, ?, ?)", rows)
+            for start in range(0, len(rows), _ROWS):  # one statement for many rows: it gives up the interpreter once
+                some = rows[start : start + _ROWS]
+                self._connection.execute(_INSERT + ", (?, ?, ?)" * (len(some) - 1), list(chain.from_iterable(some)))
         except sqlite3.IntegrityError:
             raise ParameterError(f"The id {self._twice(ids)!r} is given to two documents; ids must differ.") from None
         except sqlite3.Error as error:

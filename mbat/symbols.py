@@ -368,7 +368,7 @@ def leaf_weights(seed: int, strings: str, numbers: str, idf: NDArray[np.float64]
     )
 
 
-def symbol_buffer(columns: Columns, size: int = 1 << 14) -> SymbolBuffer:
+def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
     """Return room for the symbols of a run of items of the batch."""
     size = min(size, max(64, 2 * len(columns.text) + _MOST_OF_NO_BAG * len(columns.items)))
     slots = 1 << (2 * size - 1).bit_length()
