@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from mbat.encoder import BATCH, Encoder, batched
 from mbat.encoder_files import PARAMETERS_FILE, STATISTICS_FILE, save_encoder
 from mbat.errors import IndexExistsError, IndexFolderError, MissingExtraError, ParameterError
-from mbat.manifest import FOLDER_FORMAT, GOLDEN_DOCUMENT, MANIFEST_FILE, VECTORS_FILE, Manifest, file_record
+from mbat.manifest import FOLDER_FORMAT, GOLDEN_DOCUMENT, MANIFEST_FILE, VECTORS_FILE, FileRecord, Manifest, file_record
 from mbat.sources import Record
 from mbat.store import STORE_FILE, DocumentStore
-from mbat_indexes import KINDS, MissingFaissError, VectorIndex, make_index
+from mbat_indexes import KINDS, MissingFaissError, VectorWriter, index_writer
 
 DEFAULT_KIND: Final = "flat"
 """What ``auto`` chooses: exact, and scores that are right to the last bits of float32."""
@@ -106,36 +107,37 @@ def checked_kind(kind: str) -> str:
     return kind
 
 
-def _fill(folder: Path, records: Iterable[Record], encoder: Encoder | None, kind: str, report: Progress) -> None:
-    with DocumentStore.create(folder / STORE_FILE) as store:
-        stored = _stored(store, records, report, "encode" if encoder else "read")
-        if encoder is None:
-            encoder = Encoder()
-            kept = encoder.fit_keeping(stored, KEEP_BYTES)
-            total = encoder.statistics.documents
-            rest = batched(store.texts(sum(map(len, kept))), BATCH)
-            parsed = ([orjson.loads(text) for text in batch] for batch in rest)
-            rows: Iterator[NDArray[np.float32]] = chain(encoder.encode_kept(kept), encoder.encode_batches(parsed))
-        else:
-            total, rows = None, encoder.encode_batches(stored)
-        vectors = _add_vectors(make_index(kind, encoder.dim), rows, report, total)
+def _fill(folder: Path, records: Iterable[Record], given: Encoder | None, kind: str, report: Progress) -> None:
+    encoder = given or Encoder()
+    with (
+        DocumentStore.create(folder / STORE_FILE) as store,
+        index_writer(kind, folder / VECTORS_FILE, encoder.dim) as writer,
+    ):
+        stored = _stored(store, records, report, "encode" if given else "read")
+        rows = encoder.encode_batches(stored) if given else _fitted_rows(encoder, stored, store)
+        count = _write(writer, rows, report, None if given else encoder.statistics.documents)
         store.commit()
-    vectors.save(folder / VECTORS_FILE)
     save_encoder(encoder, folder)
-    names = (STORE_FILE, VECTORS_FILE, PARAMETERS_FILE, STATISTICS_FILE)
     Manifest(
         format_version=FOLDER_FORMAT,
         library_version=library_version(),
         kind=kind,
         dim=encoder.dim,
-        count=len(vectors),
+        count=count,
         fingerprint=encoder.fingerprint,
         golden=encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex(),
-        files={name: file_record(folder / name) for name in names},
+        files=_settled(folder, (STORE_FILE, VECTORS_FILE, PARAMETERS_FILE, STATISTICS_FILE)),
     ).write(folder)
-    for name in (*names, MANIFEST_FILE):
-        _sync(folder / name)
+    _sync(folder / MANIFEST_FILE)
     _sync(folder)
+
+
+def _fitted_rows(encoder: Encoder, stored: Iterable[list[Any]], store: DocumentStore) -> Iterator[NDArray[np.float32]]:
+    """Fit an encoder on documents while they are stored; return an iterator over their vectors."""
+    kept = encoder.fit_keeping(stored, KEEP_BYTES)
+    rest = batched(store.texts(sum(map(len, kept))), BATCH)
+    parsed = ([orjson.loads(text) for text in batch] for batch in rest)
+    return chain(encoder.encode_kept(kept), encoder.encode_batches(parsed))
 
 
 def _stored(store: DocumentStore, records: Iterable[Record], report: Progress, stage: str) -> Iterator[list[Any]]:
@@ -149,16 +151,26 @@ def _stored(store: DocumentStore, records: Iterable[Record], report: Progress, s
         yield list(documents)
 
 
-def _add_vectors(
-    index: VectorIndex, rows: Iterable[NDArray[np.float32]], report: Progress, total: int | None
-) -> VectorIndex:
-    if total is not None:
-        index.reserve(total)
+def _write(writer: VectorWriter, rows: Iterable[NDArray[np.float32]], report: Progress, total: int | None) -> int:
+    """Write vectors, each under the number of its row; return how many."""
+    count = 0
     for vectors in rows:
-        index.add(np.arange(len(index), len(index) + len(vectors)), vectors)
+        writer.add(np.arange(count, count + len(vectors)), vectors)
+        count += len(vectors)
         if total is not None:
-            report("encode", len(index), total)
-    return index
+            report("encode", count, total)
+    return count
+
+
+def _settled(folder: Path, names: Sequence[str]) -> dict[str, FileRecord]:
+    """Make sure that files are on the disk, and return size and checksum of each."""
+
+    def settle(name: str) -> FileRecord:
+        _sync(folder / name)
+        return file_record(folder / name)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(settle, names), strict=True))
 
 
 def _move(workshop: Path, path: Path) -> None:

@@ -18,7 +18,7 @@ from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.errors import DocumentError
 from mbat.parameters import PRESENCE, Numbers, Parameters, Strings, checked, shares
 from mbat.paths import PathTable, parse_path
-from mbat.pipeline import ahead
+from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
 from mbat.reference import bundle_densely, dense_leaves
 from mbat.statistics import Statistics, count_documents
@@ -188,7 +188,7 @@ class Encoder:
 
     def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
-        return ahead(self._encode_batch, self._prepared(batches))
+        return ahead(self._encode_batch, self._prepared(batches), WORKERS)
 
     def fit_keeping(self, batches: Iterable[Sequence[Any]], keep_bytes: int) -> list[Columns]:
         """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.
@@ -227,7 +227,7 @@ class Encoder:
 
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded."""
-        return ahead(self._encode_batch, map(self._ready().prepare_again, kept))
+        return ahead(self._encode_batch, map(self._ready().prepare_again, kept), WORKERS)
 
     def encode_one(self, document: Any) -> NDArray[np.float32]:
         """Return the vector of one document, float32 of shape (dim,)."""

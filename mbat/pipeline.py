@@ -1,7 +1,8 @@
-"""Working ahead: one thread computes while another prepares the next batch."""
+"""Working ahead: threads compute while another prepares the next batches."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,11 +11,14 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LOOKAHEAD: Final = 3
+WORKERS: Final = min(4, os.cpu_count() or 1)
+"""Threads for work whose order does not matter."""
+
+_LOOKAHEAD: Final = 2
 
 
-def ahead(function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
-    """Yield ``function(value)`` for each value, in order, computed in a second thread.
+def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 1) -> Iterator[R]:
+    """Yield ``function(value)`` for each value, in order, computed in other threads.
 
     The values are drawn in the calling thread, a few ahead of what is yielded, so that parsing, which
     holds the interpreter, and kernels, which do not, run side by side.
@@ -25,11 +29,11 @@ def ahead(function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
     ['0', '1', '2']
     """
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(1) as worker:
+    with ThreadPoolExecutor(workers) as worker:
         try:
             for value in values:
                 waiting.append(worker.submit(function, value))
-                if len(waiting) > _LOOKAHEAD:
+                if len(waiting) > workers + _LOOKAHEAD:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

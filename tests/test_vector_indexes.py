@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mbat_indexes import KINDS, IndexFileError, MissingFaissError, VectorIndex, load_index, make_index
+from mbat_indexes import (
+    KINDS,
+    IndexFileError,
+    MissingFaissError,
+    VectorIndex,
+    index_writer,
+    load_index,
+    make_index,
+)
 
 Array = NDArray[np.float32]
 DIM = 24
@@ -27,7 +35,6 @@ def units(count: int, seed: int = 0) -> Array:
 def filled(kind: str, count: int = 200) -> tuple[VectorIndex, NDArray[np.int64], Array]:
     index, vectors = make_index(kind, DIM), units(count)
     ids = np.arange(count) * 3 + 7
-    index.reserve(count)
     for start in range(0, count, 64):
         index.add(ids[start : start + 64], vectors[start : start + 64])
     return index, ids, vectors
@@ -153,3 +160,44 @@ def test_without_faiss_the_error_has_the_line_that_installs_it(monkeypatch: pyte
     with pytest.raises(MissingFaissError, match=r"Run: pip install 'mbat\[cpu\]'"):
         make_index("flat", 4)
     assert len(make_index("exact", 4)) == 0
+
+
+@kinds
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_a_streamed_file_is_byte_for_byte_the_file_of_an_index(kind: str, count: int, tmp_path: Path) -> None:
+    index, ids, vectors = filled(kind, count)
+    index.save(tmp_path / "whole")
+    with index_writer(kind, tmp_path / "streamed", DIM) as writer:
+        for start in range(0, count, 64):
+            writer.add(ids[start : start + 64], vectors[start : start + 64])
+        writer.add(ids[:0], vectors[:0])
+    loaded = load_index(kind, tmp_path / "streamed")
+    if kind != "exact":  # a zip file holds the time it was made
+        assert (tmp_path / "streamed").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert len(loaded) == count
+    assert (loaded.search(units(5, 1), 3)[1] == index.search(units(5, 1), 3)[1]).all()
+
+
+@kinds
+def test_a_stream_refuses_ids_that_do_not_rise_and_goes_on(kind: str, tmp_path: Path) -> None:
+    vectors = units(4)
+    with index_writer(kind, tmp_path / "file", DIM) as writer:
+        writer.add(np.array([3, 5]), vectors[:2])
+        for wrong in ([5, 6], [4, 6], [8, 7]):
+            with pytest.raises(ValueError, match="have to rise"):
+                writer.add(np.array(wrong), vectors[2:])
+        writer.add(np.array([6, 9]), vectors[2:])
+    assert load_index(kind, tmp_path / "file").search(vectors, 1)[1].ravel().tolist() == [3, 5, 6, 9]
+
+
+@kinds
+def test_a_stream_that_breaks_off_leaves_no_file_that_loads(kind: str, tmp_path: Path) -> None:
+    def broken_off() -> None:
+        with index_writer(kind, tmp_path / "file", DIM) as writer:
+            writer.add(np.arange(4), units(4))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken_off()
+    with pytest.raises(IndexFileError):
+        load_index(kind, tmp_path / "file")

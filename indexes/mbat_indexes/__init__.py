@@ -12,7 +12,16 @@ Examples
 ([[9]], [[0.800000011920929]])
 """
 
-from mbat_indexes.kinds import KINDS, load_index, make_index
-from mbat_indexes.protocol import IndexFileError, MissingFaissError, VectorIndex
+from mbat_indexes.kinds import KINDS, index_writer, load_index, make_index
+from mbat_indexes.protocol import IndexFileError, MissingFaissError, VectorIndex, VectorWriter
 
-__all__ = ["KINDS", "IndexFileError", "MissingFaissError", "VectorIndex", "load_index", "make_index"]
+__all__ = [
+    "KINDS",
+    "IndexFileError",
+    "MissingFaissError",
+    "VectorIndex",
+    "VectorWriter",
+    "index_writer",
+    "load_index",
+    "make_index",
+]

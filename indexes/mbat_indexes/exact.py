@@ -15,6 +15,7 @@ from mbat_indexes.protocol import (
     Vectors,
     checked_ids,
     checked_k,
+    checked_rising,
     checked_vectors,
     ranked,
 )
@@ -51,14 +52,6 @@ class ExactIndex:
     def _vectors(self) -> Vectors:
         return self._all_vectors[: self._count]
 
-    def reserve(self, count: int) -> None:
-        """Prepare for that many vectors in all; see `VectorIndex.reserve`."""
-        if count > len(self._all_ids):
-            ids, vectors = self._ids, self._vectors
-            self._all_ids = np.empty(count, dtype=np.int64)
-            self._all_vectors = np.empty((count, self.dim), dtype=np.float32)
-            self._all_ids[: self._count], self._all_vectors[: self._count] = ids, vectors
-
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors; see `VectorIndex.add`."""
         vectors = checked_vectors(vectors, self.dim)
@@ -67,9 +60,15 @@ class ExactIndex:
             raise ValueError(f"The id {int(ids[np.isin(ids, self._ids)][0])} is in the index already.")
         total = self._count + len(ids)
         if total > len(self._all_ids):
-            self.reserve(max(total, 2 * len(self._all_ids)))
+            self._grow(max(total, 2 * len(self._all_ids)))
         self._all_ids[self._count : total], self._all_vectors[self._count : total] = ids, vectors
         self._count = total
+
+    def _grow(self, size: int) -> None:
+        ids, vectors = self._ids, self._vectors
+        self._all_ids = np.empty(size, dtype=np.int64)
+        self._all_vectors = np.empty((size, self.dim), dtype=np.float32)
+        self._all_ids[: self._count], self._all_vectors[: self._count] = ids, vectors
 
     def search(self, queries: Vectors, k: int) -> tuple[Scores, Ids]:
         """Return the k best for each query; see `VectorIndex.search`."""
@@ -104,3 +103,31 @@ class ExactIndex:
         except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
             raise IndexFileError(f"{path} is not an exact index: {error}") from error
         return index
+
+
+class ExactWriter:
+    """Writes the file of an exact index, which it holds until then.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dim : int
+        Length of the vectors.
+    """
+
+    def __init__(self, path: Path, dim: int) -> None:
+        self._path, self._index, self._last = path, ExactIndex(dim), -1
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add vectors; see `VectorWriter.add`."""
+        ids = checked_rising(ids, len(vectors), self._last)
+        self._index.add(ids, vectors)
+        self._last = int(ids.max(initial=self._last))
+
+    def finish(self) -> None:
+        """Write the file."""
+        self._index.save(self._path)
+
+    def close(self) -> None:
+        """Do nothing: the file is not held open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from mbat_indexes.protocol import (
     Vectors,
     checked_ids,
     checked_k,
+    checked_rising,
     checked_vectors,
     ranked,
 )
@@ -23,7 +25,13 @@ from mbat_indexes.protocol import (
 FACTORIES: Final = {"flat": "IDMap2,Flat", "flat-fp16": "IDMap2,SQfp16"}
 """The factory string of each kind."""
 
+_STORED: Final = {"flat": ("<f4", 4), "flat-fp16": ("<f2", 1)}
+"""How each kind stores a number, and the unit in bytes in which its file counts what is stored."""
+
 _ID_BYTES: Final = 8
+_SIZE: Final = struct.Struct("<Q")
+_HEADER_BYTES: Final = 37  # type of index, dimension, count, two unused counts, trained or not, metric
+_COUNT_AT: Final = 8
 
 DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
 """The packages that bring the module ``faiss``; two at once overwrite each other."""
@@ -78,13 +86,6 @@ class FlatIndex:
         """Return the number of vectors."""
         return int(self._index.ntotal)
 
-    def reserve(self, count: int) -> None:
-        """Prepare for that many vectors in all; see `VectorIndex.reserve`."""
-        stored = load_faiss().downcast_index(self._index.index)
-        size = stored.codes.size()
-        stored.codes.resize(max(size, count * stored.code_size))
-        stored.codes.resize(size)
-
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors; see `VectorIndex.add`."""
         vectors = checked_vectors(vectors, self.dim)
@@ -93,8 +94,6 @@ class FlatIndex:
             known = ids[np.isin(ids, self._ids())]
             if len(known):
                 raise ValueError(f"The id {int(known[0])} is in the index already.")
-        if not self._index.is_trained:
-            self._index.train(vectors)
         self._index.add_with_ids(vectors, ids)
         self._largest_id = max(self._largest_id, int(ids.max(initial=-1)))
 
@@ -147,3 +146,45 @@ class FlatIndex:
         index.kind, index.dim, index._index = kind, int(raw.d), raw
         index._largest_id = int(index._ids().max(initial=-1))
         return index
+
+
+class FlatWriter:
+    """Writes the file of a flat index as vectors come, without holding them: byte for byte what FAISS writes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dim, kind
+        As for `FlatIndex`.
+    """
+
+    def __init__(self, path: Path, dim: int, kind: str) -> None:
+        self._dim, self._type, self._unit = dim, *_STORED[kind]
+        empty = load_faiss().serialize_index(FlatIndex(dim, kind)._index).tobytes()
+        self._header = bytearray(empty[: -2 * _SIZE.size])
+        self._ids: list[Ids] = []
+        self._file = path.open("wb", buffering=0)
+        self._file.write(bytes(len(self._header) + _SIZE.size))
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Write vectors; see `VectorWriter.add`."""
+        vectors = checked_vectors(vectors, self._dim)
+        ids = checked_rising(ids, len(vectors), int(self._ids[-1][-1]) if self._ids else -1)
+        if len(ids):
+            self._file.write(vectors.astype(self._type, copy=False).data)
+            self._ids.append(ids)
+
+    def finish(self) -> None:
+        """Write what comes after the vectors, and the counts that stand before them."""
+        ids = np.concatenate([np.zeros(0, dtype=np.int64), *self._ids])
+        self._file.write(_SIZE.pack(len(ids)) + ids.tobytes())
+        for header in (0, _HEADER_BYTES):
+            _SIZE.pack_into(self._header, header + _COUNT_AT, len(ids))
+        stored = len(ids) * self._dim * np.dtype(self._type).itemsize
+        self._file.seek(0)
+        self._file.write(bytes(self._header) + _SIZE.pack(stored // self._unit))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

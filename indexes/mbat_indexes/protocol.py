@@ -41,9 +41,6 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Return the number of vectors."""
 
-    def reserve(self, count: int) -> None:
-        """Prepare for that many vectors in all, so that adding them moves none of those before."""
-
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors.
 
@@ -82,6 +79,25 @@ class VectorIndex(Protocol):
         """Write the index to a file."""
 
 
+class VectorWriter(Protocol):
+    """The file of a vector index, made from a stream of vectors."""
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add vectors, as to a `VectorIndex`, but with ids that rise from call to call.
+
+        Raises
+        ------
+        ValueError
+            If ids or vectors are not as they should be; nothing is added.
+        """
+
+    def finish(self) -> None:
+        """Complete the file; without this it holds no index."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
 def checked_vectors(vectors: Any, dim: int) -> Vectors:
     """Return vectors as contiguous float32 of shape (n, dim).
 
@@ -115,6 +131,20 @@ def checked_ids(ids: Any, count: int) -> Ids:
         raise ValueError(f"Ids start at 0; {int(array.min())} is less.")
     if len(np.unique(array)) != count:
         raise ValueError("An id is given twice.")
+    return array
+
+
+def checked_rising(ids: Any, count: int, last: int) -> Ids:
+    """Return ids as `checked_ids` does, if they rise and the first is above the last one before.
+
+    Raises
+    ------
+    ValueError
+        If they are not and do not.
+    """
+    array = checked_ids(ids, count)
+    if count and (np.diff(array, prepend=last) <= 0).any():
+        raise ValueError("Ids have to rise when an index is written as a stream.")
     return array
 
 

@@ -24,7 +24,7 @@ import orjson
 from mbat import Index
 from mbat.encoder import BATCH, Encoder, batched
 from mbat.store import DocumentStore
-from mbat_indexes import make_index
+from mbat_indexes import index_writer
 
 
 def flatten(value: Any, path: str, leaves: list[tuple[str, Any]]) -> None:
@@ -105,11 +105,11 @@ def split(lines: list[bytes], folder: Path) -> None:
             opened.commit()
 
     def search_index() -> None:
-        index = make_index("flat", fitted.dim)
-        index.reserve(len(lines))
-        for vectors in rows:
-            index.add(np.arange(len(index), len(index) + len(vectors)), vectors)
-        index.save(folder / "speed.faiss")
+        count = 0
+        with index_writer("flat", folder / "speed.faiss", fitted.dim) as writer:
+            for vectors in rows:
+                writer.add(np.arange(count, count + len(vectors)), vectors)
+                count += len(vectors)
 
     stage("store", store)
     stage("FAISS", search_index)
