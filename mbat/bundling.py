@@ -26,7 +26,7 @@ from mbat.binding import KEYS, POSITIONS, array_hash, fill_permutation, make_per
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel, nth
-from mbat.symbols import SymbolBuffer
+from mbat.leaves import SymbolBuffer
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -121,24 +121,15 @@ def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
 
 
 def _scatter(
-    first: int,
-    last: int,
-    symbols: SymbolBuffer,
-    row: int,
-    rows: Any,
-    matrix: Any,
-    at: int,
-    plain: float,
-    bound: float,
-    starts: Any,
+    first: int, last: int, symbols: SymbolBuffer, row: int, rows: Any, matrix: Any, at: int, starts: Any
 ) -> None:
-    """Add symbols to a row, each unbound by one share and bound by another."""
-    codes, weights = symbols.codes, symbols.weights
+    """Add symbols to a row, one part of each as it is and one bound."""
     for i in range(first, last):
-        code, weight = codes[i], weights[i]
+        code = symbols.codes[nth(i)]
+        free, bound = symbols.free[nth(i)], symbols.bound[nth(i)]
         for block in range(BLOCKS):
-            place, value = atom_entry(code, weight, block, starts)
-            rows[nth(row + place)] += plain * value
+            place, value = atom_entry(code, 1.0, block, starts)
+            rows[nth(row + place)] += free * value
             target = matrix[nth(at + place)]
             rows[nth(row + (target >> 1))] += bound * value * (1 - 2 * (target & 1))
 
@@ -157,33 +148,21 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
 
 
 def _add_leaf(
-    path: int,
-    kind: int,
-    first: int,
-    last: int,
-    symbols: SymbolBuffer,
-    places: Places,
-    shares: Shares,
-    stack: Stack,
-    starts: Any,
+    path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, stack: Stack, starts: Any
 ) -> None:
     """Add the symbols of a leaf to the row of what holds it."""
     dim = starts[BLOCKS]
     level = places.depth[path] - 1
     if level < 0:
-        _scatter(first, last, symbols, 0, stack.rows, places.sequence, 0, 1.0, 0.0, starts)
+        _scatter(first, last, symbols, 0, stack.rows, places.sequence, 0, starts)
         return
     position = 0
-    plain, bound = shares.key_plain, shares.key_bound
     if places.element[path] != 0:
         position = _next_position(level, dim, places, stack)
-        plain, bound = shares.position_plain, shares.position_bound
-        if kind == _NUMBER:
-            plain, bound = 0.0, 1.0
     if kind != _NUMBER:
         stack.numeric[level] = 0
     matrix, at = _matrix(path, position, level, dim, places, stack)
-    _scatter(first, last, symbols, level * dim, stack.rows, matrix, at, plain, bound, starts)
+    _scatter(first, last, symbols, level * dim, stack.rows, matrix, at, starts)
 
 
 def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
@@ -278,7 +257,7 @@ def _bundle(
         if kind <= _ARRAY:
             _open(path, kind, dim, places, stack)
         else:
-            _add_leaf(path, kind, first, last, symbols, places, shares, stack, starts)
+            _add_leaf(path, kind, first, last, symbols, places, stack, starts)
         first = last
         if item + 1 == ends[stack.state[_DOCUMENT]]:
             while stack.state[_TOP] > 0:

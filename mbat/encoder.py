@@ -16,15 +16,16 @@ from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
 from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.errors import DocumentError
+from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Numbers, Parameters, Strings, checked, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
 from mbat.reference import bundle_densely, dense_leaves
 from mbat.statistics import Statistics, count_documents
-from mbat.symbols import SymbolBuffer, leaf_weights, symbol_runs
+from mbat.symbols import symbol_runs
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Version of the vectors: a change that alters any vector raises it."""
 
 BATCH: Final = 256
@@ -93,7 +94,7 @@ class Encoder:
     def _set_statistics(self, statistics: Statistics) -> None:
         p = self._parameters
         self._statistics = statistics
-        self._how = leaf_weights(p.seed, p.strings, p.numbers, statistics.idf())
+        self._how = leaf_weights(p.seed, p.strings, p.numbers, p.softness, statistics.idf())
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
@@ -333,7 +334,7 @@ class Encoder:
             position += len(documents)
 
     def _symbols(self, batch: Batch) -> Iterator[tuple[int, int, SymbolBuffer]]:
-        return symbol_runs(batch.columns, self._how, batch.scales)
+        return symbol_runs(batch.columns, self._how, batch.leaves)
 
     def _encode_batch(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
@@ -343,9 +344,9 @@ class Encoder:
 
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
-        leaves = dense_leaves(len(batch.columns.items), p.dim, self._symbols(batch))
+        bound, free = dense_leaves(len(batch.columns.items), p.dim, self._symbols(batch))
         names = array_hash(p.seed), sequence_hash(p.seed)
-        rows = bundle_densely(batch.columns, leaves, batch.places, self._shares, self._binding, names)
+        rows = bundle_densely(batch.columns, bound, free, batch.places, self._shares, self._binding, names)
         return rows.astype(np.float32)
 
     def _count(self, batch: Batch, latest: NDArray[np.int64], statistics: Statistics) -> None:

@@ -8,6 +8,7 @@ the command line, is done sooner that way than numba is imported.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -26,6 +27,12 @@ INTERPRETED_WORK: Final = 8192
 def nth(index: int) -> int:
     """Return an index that is known not to be negative; compiled code then does not test for it."""
     return index
+
+
+def rough_log2(x: float) -> float:
+    """Return log2(x) with straight lines between the powers of two: exact arithmetic, alike on every machine."""
+    fraction, exponent = math.frexp(x)
+    return exponent - 2 + 2 * fraction
 
 
 _OPTIONS: Final[Any] = {"forceinline": True, "_nrt": False}

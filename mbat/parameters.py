@@ -8,12 +8,10 @@ from typing import Final, Literal
 from mbat.binding import FAMILIES
 from mbat.bundling import Shares
 from mbat.errors import ParameterError
+from mbat.leaves import POSITION_SOFTNESS, shares_of
 
 PRESENCE: Final = 0.6
 """Weight of the symbol that says that a key is there, under soft binding."""
-
-POSITION_SOFTNESS: Final = 2 * 3**0.5
-"""How much softer a position in an array is than a key: at softness 0.5 half of a string's norm is bound."""
 
 Strings = Literal["text", "words", "symbol"]
 Numbers = Literal["scaled", "symbol"]
@@ -51,6 +49,6 @@ def checked(p: Parameters) -> Parameters:
 
 def shares(softness: float) -> Shares:
     """Return the unbound and bound shares of keys and positions, the squares of each pair summing to 1."""
-    key = (1.0 + softness**2) ** -0.5
-    at_position = (1.0 + (POSITION_SOFTNESS * softness) ** 2) ** -0.5
-    return Shares(softness * key, key, POSITION_SOFTNESS * softness * at_position, at_position)
+    key_bound, key_free = shares_of(softness)
+    position_bound, position_free = shares_of(POSITION_SOFTNESS * softness)
+    return Shares(key_free, key_bound, position_free, position_bound)

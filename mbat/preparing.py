@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mbat.bundling import Permutations, Places
 from mbat.columns import Columns, Walker
 from mbat.hashing import domain, extend, mix
+from mbat.leaves import ELEMENT, KEY, ROOT, LeafPlaces
 from mbat.paths import PathTable
 from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_of
-from mbat.symbols import NumberScales
 
 MOST_PATHS: Final = 1 << 16
 """Paths after which a new table is started, so that keys that are data do not fill the memory."""
@@ -30,14 +30,14 @@ class Batch:
     columns : Columns
     places : Places
         The paths of the columns, with their permutations.
-    scales : NumberScales
-        The scales of the numbers of each path.
+    leaves : LeafPlaces
+        What the coding of leaves needs of each path.
     path_hashes : int64 array of shape (paths,)
     """
 
     columns: Columns
     places: Places
-    scales: NumberScales
+    leaves: LeafPlaces
     path_hashes: NDArray[np.int64]
 
 
@@ -108,13 +108,14 @@ class Preparer:
             positions=self._permutations.positions if elements.any() else self._permutations.sequence,
             sequence=self._permutations.sequence,
         )
-        number_scales = NumberScales(
+        leaves = LeafPlaces(
+            place=np.array([ROOT, *np.where(elements[1:] != 0, ELEMENT, KEY)], dtype=np.int8),
             unit=np.array([scale.unit for scale in scales]),
             centre=np.array([scale.centre for scale in scales]),
             rate=np.array([scale.rate for scale in scales]),
             logs=np.array([scale.logs for scale in scales], dtype=np.int8),
         )
-        return Batch(columns, places, number_scales, np.array(paths.path_hashes, dtype=np.int64))
+        return Batch(columns, places, leaves, np.array(paths.path_hashes, dtype=np.int64))
 
     def _knowledge(self, path: int) -> tuple[float, int, Scale]:
         """Return weight and code of the symbol that a path is there, and the scale of its numbers."""

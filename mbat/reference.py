@@ -17,7 +17,7 @@ from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.errors import ParameterError
-from mbat.symbols import SymbolBuffer
+from mbat.leaves import SymbolBuffer
 
 LARGEST_BATCH: Final = 1 << 16
 """Values of a batch that may have dense vectors at once."""
@@ -33,8 +33,10 @@ def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
     return holders
 
 
-def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuffer]]) -> Vectors:
-    """Return the vector of each leaf of a batch before binding, float64 of shape (items, dim).
+def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuffer]]) -> tuple[Vectors, Vectors]:
+    """Return the parts of each leaf of a batch that its key binds and that it leaves free.
+
+    Both are float64 of shape (items, dim), zero for objects and arrays.
 
     Raises
     ------
@@ -46,19 +48,21 @@ def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuff
             f"A batch of {items:,} values is too large for this family of matrices, which holds a dense vector for "
             f"each of at most {LARGEST_BATCH:,}. Use binding='signed-permutation'."
         )
-    leaves = np.zeros((items, dim))
+    bound, free = np.zeros((items, dim)), np.zeros((items, dim))
     for start, stop, buffer in runs:
         first = 0
         for item in range(start, stop):
             last = int(buffer.ends[item - start])
-            leaves[item] = dense(buffer.codes[first:last], buffer.weights[first:last], dim)
+            bound[item] = dense(buffer.codes[first:last], buffer.bound[first:last], dim)
+            free[item] = dense(buffer.codes[first:last], buffer.free[first:last], dim)
             first = last
-    return leaves
+    return bound, free
 
 
 def bundle_densely(
     columns: Columns,
-    leaves: Vectors,
+    bound: Vectors,
+    free: Vectors,
     places: Places,
     shares: Shares,
     binding: Binding,
@@ -70,8 +74,8 @@ def bundle_densely(
     ----------
     columns : Columns
         The batch.
-    leaves : float64 array of shape (items, dim)
-        The vector of each leaf before binding, zeros for objects and arrays; used as scratch.
+    bound, free : float64 arrays of shape (items, dim)
+        The parts of each leaf, from `dense_leaves`; used as scratch.
     places, shares
         As for `mbat.bundling.bundle`; the permutations are not used.
     binding : Binding
@@ -87,7 +91,6 @@ def bundle_densely(
     paths, kinds = columns.items >> KIND_BITS, columns.items & ((1 << KIND_BITS) - 1)
     depths, elements = places.depth[paths], places.element[paths] != 0
     holders = parents(depths)
-    values = leaves
     children = np.bincount(holders[depths > 0], minlength=len(paths))
     position = np.zeros(len(paths), dtype=np.int64)
     seen = np.zeros(len(paths), dtype=np.int64)
@@ -98,19 +101,20 @@ def bundle_densely(
     for depth in range(int(depths.max(initial=0)), 0, -1):
         at = np.flatnonzero(depths == depth)
         numeric[holders[at[~numeric[at]]]] = False
-        rows = values[at] / np.sqrt(np.maximum(children[at], 1))[:, None]
-        bound = np.empty_like(rows)
+        holds = kinds[at] <= Kind.ARRAY
+        sums = free[at[holds]] / np.sqrt(np.maximum(children[at[holds]], 1))[:, None]
+        plain_share = np.where(elements[at], np.where(numeric[at], 0.0, shares.position_plain), shares.key_plain)
+        bound_share = np.where(elements[at], np.where(numeric[at], 1.0, shares.position_bound), shares.key_bound)
+        free[at[holds]], bound[at[holds]] = plain_share[holds, None] * sums, bound_share[holds, None] * sums
+        rows = bound[at]
         for path in np.unique(paths[at]):
             here = paths[at] == path
             if places.element[path]:
-                bound[here] = _at_positions(rows[here], position[at[here]], binding, names)
+                rows[here] = _at_positions(rows[here], position[at[here]], binding, names)
             else:
-                bound[here] = binding.apply(int(places.key_hash[path]), rows[here])
-        plain_share = np.where(elements[at], np.where(numeric[at], 0.0, shares.position_plain), shares.key_plain)
-        bound_share = np.where(elements[at], np.where(numeric[at], 1.0, shares.position_bound), shares.key_bound)
-        rows = plain_share[:, None] * rows + bound_share[:, None] * bound + _presence(paths[at], places, rows.shape[1])
-        np.add.at(values, holders[at], rows)
-    roots = values[depths == 0]
+                rows[here] = binding.apply(int(places.key_hash[path]), rows[here])
+        np.add.at(free, holders[at], rows + free[at] + _presence(paths[at], places, rows.shape[1]))
+    roots = free[depths == 0]
     units: Vectors = roots / np.linalg.norm(roots, axis=1, keepdims=True)
     return units
 

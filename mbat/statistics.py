@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
-from mbat.kernels import Kernel, nth
-from mbat.symbols import LARGEST, rough_log2
+from mbat.kernels import Kernel, nth, rough_log2
+from mbat.symbols import LARGEST
 
 TABLE_BITS: Final = 18
 TABLE_SIZE: Final = 1 << TABLE_BITS
@@ -201,7 +201,7 @@ def coarsened(dropped: int, integers: NDArray[np.uint64], counts: NDArray[np.int
 
 @dataclass(frozen=True)
 class Scale:
-    """How the numbers of one path are brought to a common scale; see `mbat.symbols.NumberScales`."""
+    """How the numbers of one path are brought to a common scale; see `mbat.leaves.LeafPlaces`."""
 
     unit: float = 1.0
     centre: float = 0.0

@@ -100,7 +100,7 @@ def test_a_strictly_bound_value_is_its_vector_times_the_matrices_of_its_keys_fro
 def leaf(which: Encoder, value: Any) -> NDArray[np.float64]:
     """Return the vector of a leaf as it is before binding, not normalised."""
     ((_, _, symbols),) = which._symbols(which._ready().prepare([value]))
-    return atoms.dense(symbols.codes[: symbols.ends[0]], symbols.weights[: symbols.ends[0]], which.dim)
+    return atoms.dense(symbols.codes[: symbols.ends[0]], symbols.free[: symbols.ends[0]], which.dim)
 
 
 def test_an_object_is_the_sum_of_its_bound_values() -> None:

@@ -39,14 +39,15 @@ def encoder(fitted: bool, which: int) -> Encoder:
     return made.fit(FITTED_ON) if fitted else made
 
 
-def symbols(which: Encoder, documents: list[Any]) -> list[tuple[int, int, bytes, bytes, bytes]]:
+def symbols(which: Encoder, documents: list[Any]) -> list[tuple[int | bytes, ...]]:
     """Return all that the symbolizing kernel writes, run after run."""
     batch = which._ready().prepare(documents)
     runs = []
-    for start, stop, buffer in symbol_runs(batch.columns, which._how, batch.scales):
+    for start, stop, buffer in symbol_runs(batch.columns, which._how, batch.leaves):
         used = int(buffer.ends[stop - start - 1])
         ends = buffer.ends[: stop - start]
-        runs.append((start, stop, buffer.codes[:used].tobytes(), buffer.weights[:used].tobytes(), ends.tobytes()))
+        arrays = buffer.codes[:used], buffer.bound[:used], buffer.free[:used], ends
+        runs.append((start, stop, *(array.tobytes() for array in arrays)))
     return runs
 
 

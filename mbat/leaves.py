@@ -1,0 +1,182 @@
+"""How leaves are coded: the places they stand at, their weights, and the buffer their symbols go to."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.columns import Columns
+from mbat.hashing import domain
+
+SCALES: Final = 4
+"""At how many scales a number is coded."""
+
+SCALE_WIDTHS: Final = (8.0, 2.0, 0.4, 0.08)
+"""Distance between neighbouring anchors at each scale, in standard deviations of the path."""
+
+ANCHORS: Final = 3
+"""How many anchors share a number at each scale."""
+
+EXACT_ATOMS: Final = 16
+"""How many atoms make up a value that is one symbol; one atom alone has too few entries to be told from others."""
+
+MOST_OF_NO_BAG: Final = max(ANCHORS * SCALES, EXACT_ATOMS)
+"""The most symbols that a leaf other than a bag of words takes."""
+
+ROOT, KEY, ELEMENT = 0, 1, 2
+"""Where a leaf stands: it is the document, or under a key, or an element of an array."""
+
+CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
+"""The leaves of one value each, in the order of their kinds."""
+
+WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, SCALE_TAG = 0, 1, 2, 3, 4
+CONSTANT_TAG: Final = SCALE_TAG + SCALES
+WORD_GAIN, GRAM_GAIN, EXACT_GAIN, SCALE_GAIN = 0, 1, 2, 3
+
+_GRAM_WEIGHT: Final = 0.5
+_EXACT_WEIGHT: Final = 2.0
+_SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
+
+_TEXT_SOFTNESS: Final = 0.6
+_MOST_WORDS: Final = 64
+_GRAM_SOFTNESS: Final = 2.0
+_RARITY_TILT: Final = 0.5
+_NUMBER_SOFTNESS: Final = 0.5
+
+POSITION_SOFTNESS: Final = 2 * 3**0.5
+"""How much softer a position in an array is than a key: at softness 0.5 a quarter of a string's energy is bound."""
+
+
+class Leaves(NamedTuple):
+    """The columns that the leaves of a batch are read from; see `mbat.columns.Columns`."""
+
+    items: NDArray[np.int64]
+    text: NDArray[np.uint32]
+    text_ends: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+
+
+class TextSoftness(NamedTuple):
+    """How soft a text is bound: the free part of a symbol over its bound part.
+
+    Under a key it is ``per_word sqrt(words)``, at most ``per_word most``, so that free text shows under any key and
+    a code hardly; times ``gram`` for a 3-gram; times ``1 - tilt`` for a symbol that all documents have, rising to
+    ``1 + tilt`` for one that a single document has: ``(idf - 1) rarest`` tells which. In an array it is ``element``.
+    """
+
+    per_word: float
+    most: float
+    gram: float
+    tilt: float
+    rarest: float
+    element: float
+
+
+class LeafWeights(NamedTuple):
+    """How leaves are coded under one encoder.
+
+    Attributes
+    ----------
+    tags : int64 array
+        The hash domain of each type of symbol.
+    idf : float64 array, its length a power of two
+        Weight of a symbol by the low bits of its code.
+    gains : float64 array
+        Weight of a word, a 3-gram, a value that is one symbol, a number at each scale.
+    scale_widths : float64 array
+        Distance between neighbouring anchors at each scale, in standard deviations of the path.
+    softness : TextSoftness
+    shares : float64 array of shape (12,)
+        The bound and the free share of leaves that are no text: by place, constants before numbers.
+    """
+
+    tags: NDArray[np.int64]
+    idf: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    scale_widths: NDArray[np.float64]
+    softness: TextSoftness
+    shares: NDArray[np.float64]
+
+
+class LeafPlaces(NamedTuple):
+    """What the coding of a leaf needs of each path.
+
+    Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of their path; ``logs`` tells whether
+    warp is a signed logarithm or leaves x as it is. ``place`` is ROOT, KEY or ELEMENT.
+    """
+
+    place: NDArray[np.int8]
+
+    unit: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    logs: NDArray[np.int8]
+
+
+class SymbolBuffer(NamedTuple):
+    """Where the symbols of a run of items are written.
+
+    Attributes
+    ----------
+    codes : int64 array
+        The symbols, leaf after leaf.
+    bound, free : float64 arrays of the same length
+        Their weights in the part of the leaf that its key or position binds, and in the part that shows as it is.
+    ends : int64 array
+        Where the symbols of each item end; an object or array has none.
+    slots : int64 array, its length a power of two
+        Scratch: the hash table in which a string's symbols are counted.
+    """
+
+    codes: NDArray[np.int64]
+    bound: NDArray[np.float64]
+    free: NDArray[np.float64]
+    ends: NDArray[np.int64]
+    slots: NDArray[np.int64]
+
+
+def shares_of(softness: float) -> tuple[float, float]:
+    """Return the bound and the free share under a softness, whose squares sum to 1."""
+    bound = (1.0 + softness**2) ** -0.5
+    return bound, softness * bound
+
+
+def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: NDArray[np.float64]) -> LeafWeights:
+    """Return the constants of leaf coding for the parameters of an encoder."""
+    names = ["word", "3-gram", "text", "number", *(f"scale {i}" for i in range(SCALES)), *CONSTANTS]
+    word, gram = {"text": (1.0, _GRAM_WEIGHT), "words": (1.0, 0.0), "symbol": (0.0, 0.0)}[strings]
+    scale_gains = _SCALE_GAINS if numbers == "scaled" else (0.0,) * SCALES
+    constant, number = shares_of(softness), shares_of(_NUMBER_SOFTNESS * softness)
+    element = shares_of(POSITION_SOFTNESS * softness)
+    fitted = len(idf) > 1
+    return LeafWeights(
+        tags=np.array([domain(seed, name) for name in names], dtype=np.int64),
+        idf=idf,
+        gains=np.array([word, gram, _EXACT_WEIGHT, *scale_gains], dtype=np.float64),
+        scale_widths=np.array(SCALE_WIDTHS, dtype=np.float64),
+        softness=TextSoftness(
+            per_word=_TEXT_SOFTNESS * softness,
+            most=math.sqrt(_MOST_WORDS),
+            gram=_GRAM_SOFTNESS,
+            tilt=_RARITY_TILT if fitted else 0.0,
+            rarest=1.0 / max(float(idf.max()) - 1.0, 1.0),
+            element=POSITION_SOFTNESS * softness,
+        ),
+        shares=np.array([0.0, 1.0, 0.0, 1.0, *constant, *number, *element, 1.0, 0.0]),
+    )
+
+
+def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
+    """Return room for the symbols of a run of items of the batch."""
+    size = min(size, max(64, 2 * len(columns.text) + MOST_OF_NO_BAG * len(columns.items)))
+    slots = 1 << (2 * size - 1).bit_length()
+    return SymbolBuffer(
+        codes=np.empty(size, dtype=np.int64),
+        bound=np.empty(size, dtype=np.float64),
+        free=np.empty(size, dtype=np.float64),
+        ends=np.empty(max(1, min(size, len(columns.items))), dtype=np.int64),
+        slots=np.zeros(slots, dtype=np.int64),
+    )
