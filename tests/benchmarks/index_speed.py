@@ -126,6 +126,8 @@ def quality(folder: Path) -> None:
             for hits, document in zip(index.search_batch(documents, 1), documents, strict=True)
         ]
         print(f"found themselves first with score >= 0.999: {np.mean(itself):.1%} of {len(itself)}")
+        searches = [seconds(lambda one=one: index.search(one)) for one in documents[:200]]
+        print(f"a search: {statistics.median(searches) * 1e3:.1f} ms")
         fields = ("Description", "Maintainer")
         queries = [{key: document[key] for key in fields if key in document} for document in documents]
         found = [
