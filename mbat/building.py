@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +19,7 @@ from mbat.errors import IndexExistsError, IndexFolderError, MissingExtraError, P
 from mbat.manifest import FOLDER_FORMAT, GOLDEN_DOCUMENT, MANIFEST_FILE, VECTORS_FILE, FileRecord, Manifest, file_record
 from mbat.sources import Record
 from mbat.store import STORE_FILE, DocumentStore
+from mbat.workshop import put_in_place, sync, workshop
 from mbat_indexes import KINDS, MissingFaissError, VectorWriter, index_writer
 
 DEFAULT_KIND: Final = "flat"
@@ -70,22 +68,15 @@ def build_index(
     index_kind = checked_kind(kind)
     report = progress or (lambda stage, done, total: None)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-    except OSError as error:
-        raise IndexFolderError(f"The index cannot be written to {path}: {error.strerror}.") from error
-    try:
-        workshop.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner can read
-        _fill(workshop, records, encoder, index_kind, report)
-        check_place(path, overwrite)
-        _move(workshop, path)
+        with workshop(path) as folder:
+            _fill(folder, records, encoder, index_kind, report)
+            check_place(path, overwrite)
+            put_in_place(folder, path)
     except OSError as error:
         reason = error.strerror or error
         raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
     except MissingFaissError as error:
         raise MissingExtraError(str(error)) from error
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
 
 
 def check_place(path: Path, overwrite: bool) -> None:
@@ -128,8 +119,8 @@ def _fill(folder: Path, records: Iterable[Record], given: Encoder | None, kind: 
         golden=encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex(),
         files=_settled(folder, (STORE_FILE, VECTORS_FILE, PARAMETERS_FILE, STATISTICS_FILE)),
     ).write(folder)
-    _sync(folder / MANIFEST_FILE)
-    _sync(folder)
+    sync(folder / MANIFEST_FILE)
+    sync(folder)
 
 
 def _fitted_rows(encoder: Encoder, stored: Iterable[list[Any]], store: DocumentStore) -> Iterator[NDArray[np.float32]]:
@@ -166,38 +157,11 @@ def _settled(folder: Path, names: Sequence[str]) -> dict[str, FileRecord]:
     """Make sure that files are on the disk, and return size and checksum of each."""
 
     def settle(name: str) -> FileRecord:
-        _sync(folder / name)
+        sync(folder / name)
         return file_record(folder / name)
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(names, pool.map(settle, names), strict=True))
-
-
-def _move(workshop: Path, path: Path) -> None:
-    """Put a whole folder in its place; one that is there goes only then."""
-    if path.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-        os.replace(path, old)
-        os.replace(workshop, path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(workshop, path)
-    _sync(path.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path) -> None:
-    """Make sure that a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def library_version() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -297,3 +299,21 @@ def test_the_json_test_suite_is_accepted_and_refused_as_it_says(capfd: pytest.Ca
         seen[expected if expected in seen else "i"] += 1
     assert seen["y"] == 95
     assert seen["n"] >= 187
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_middle_leaves_the_old_index_and_nothing_else(sent: int, status: int, folder: Path) -> None:
+    assert mbat("index", write("old.jsonl", '{"a": "old"}'), "-o", "x.mbat") == 0
+    before = sorted(path.name for path in folder.iterdir())
+    command = [*PROGRAM, "index", "-", "-o", "x.mbat", "--overwrite"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b'{"a": "new"}\n' * 2000)
+        process.stdin.flush()
+        while not any(path.suffix == ".partial" for path in folder.iterdir()):
+            time.sleep(0.01)
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == status
+    assert sorted(path.name for path in folder.iterdir()) == before
+    with Index.open("x.mbat") as index:
+        assert index.get("0") == {"a": "old"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,8 @@ for _command in (index, query, encode, info):
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; an end asked for by SIGTERM cleans up as any other."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(run(cli))
 
 
