@@ -170,3 +170,47 @@ def fill_permutation(key_hash: int, target: NDArray[np.int32], start: int, dim: 
 
 
 make_permutation = Kernel(fill_permutation, mix, extend)
+
+
+class Permutations:
+    """The signed permutations of the keys of a path table and of the positions in arrays.
+
+    Parameters
+    ----------
+    dim, seed : int
+        Those of the encoder.
+    """
+
+    def __init__(self, dim: int, seed: int) -> None:
+        self._dim = dim
+        self._filled = 0
+        self._keys = np.empty(16 * dim, dtype=np.int32)
+        self.sequence = np.empty(dim, dtype=np.int32)
+        make_permutation(dim, sequence_hash(seed), self.sequence, 0, dim)
+        self._array_hash = array_hash(seed)
+        self._positions: NDArray[np.int32] | None = None
+
+    @property
+    def positions(self) -> NDArray[np.int32]:
+        """The permutations of the positions, as `mbat.bundling.Places.positions`."""
+        if self._positions is None:
+            table = np.empty((POSITIONS + 1, self._dim), dtype=np.int32)
+            make_permutation(self._dim, self._array_hash, table[0], 0, self._dim)
+            for i in range(POSITIONS):
+                table[i + 1] = table[i][self.sequence >> 1] ^ (self.sequence & 1)
+            self._positions = table.reshape(-1)
+        return self._positions
+
+    def keys(self, slots: NDArray[np.int64], hashes: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the permutations by slot, those of new slots made now."""
+        wanted = min(int(slots.max(initial=-1)) + 1, KEYS)
+        if wanted > self._filled:
+            if wanted * self._dim > len(self._keys):
+                grown = np.empty(min(2 * wanted, KEYS) * self._dim, dtype=np.int32)
+                grown[: self._filled * self._dim] = self._keys[: self._filled * self._dim]
+                self._keys = grown
+            new = np.flatnonzero((slots >= self._filled) & (slots < wanted))
+            for path in new[np.unique(slots[new], return_index=True)[1]]:
+                make_permutation(self._dim, int(hashes[path]), self._keys, int(slots[path]) * self._dim, self._dim)
+            self._filled = wanted
+        return self._keys

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.atoms import BLOCKS, atom_entry, block_starts
-from mbat.binding import KEYS, POSITIONS, array_hash, fill_permutation, make_permutation, sequence_hash
+from mbat.binding import KEYS, POSITIONS, fill_permutation
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel, nth
@@ -35,7 +35,7 @@ _TOP, _DOCUMENT = 0, 1
 
 
 class Shares(NamedTuple):
-    """How much of a value stays unbound and how much is bound: two pairs whose squares sum to 1."""
+    """How much of an object or array stays unbound and how much is bound: two pairs whose squares sum to 1."""
 
     key_plain: float
     key_bound: float
@@ -273,50 +273,6 @@ bundle = Kernel(
     *(_add_leaf, _open, _fold, _close, _finish),
 )
 """The compiled form of the above; its first argument is the work, in symbols and rows."""
-
-
-class Permutations:
-    """The signed permutations of the keys of a path table and of the positions in arrays.
-
-    Parameters
-    ----------
-    dim, seed : int
-        Those of the encoder.
-    """
-
-    def __init__(self, dim: int, seed: int) -> None:
-        self._dim = dim
-        self._filled = 0
-        self._keys = np.empty(16 * dim, dtype=np.int32)
-        self.sequence = np.empty(dim, dtype=np.int32)
-        make_permutation(dim, sequence_hash(seed), self.sequence, 0, dim)
-        self._array_hash = array_hash(seed)
-        self._positions: NDArray[np.int32] | None = None
-
-    @property
-    def positions(self) -> NDArray[np.int32]:
-        """The permutations of the positions, as `Places.positions`."""
-        if self._positions is None:
-            table = np.empty((POSITIONS + 1, self._dim), dtype=np.int32)
-            make_permutation(self._dim, self._array_hash, table[0], 0, self._dim)
-            for i in range(POSITIONS):
-                table[i + 1] = table[i][self.sequence >> 1] ^ (self.sequence & 1)
-            self._positions = table.reshape(-1)
-        return self._positions
-
-    def keys(self, slots: NDArray[np.int64], hashes: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the permutations by slot, those of new slots made now."""
-        wanted = min(int(slots.max(initial=-1)) + 1, KEYS)
-        if wanted > self._filled:
-            if wanted * self._dim > len(self._keys):
-                grown = np.empty(min(2 * wanted, KEYS) * self._dim, dtype=np.int32)
-                grown[: self._filled * self._dim] = self._keys[: self._filled * self._dim]
-                self._keys = grown
-            new = np.flatnonzero((slots >= self._filled) & (slots < wanted))
-            for path in new[np.unique(slots[new], return_index=True)[1]]:
-                make_permutation(self._dim, int(hashes[path]), self._keys, int(slots[path]) * self._dim, self._dim)
-            self._filled = wanted
-        return self._keys
 
 
 def bundled(

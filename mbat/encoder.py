@@ -54,8 +54,10 @@ class Encoder:
     seed : int, default 0
         Another seed gives other random matrices and atoms.
     softness : float, default 0.5
-        How much of a value is left unbound, relative to the bound part. 0 is the strict method of
-        Gallant (2022): values match under the same path alone, and no symbol says which keys are there.
+        How much of a value is left unbound, relative to the bound part. Of a number it is half as much; of a text
+        0.6 times as much, times the root of the number of its words, and more for rare words than for common ones.
+        0 is the strict method of Gallant (2022): values match under the same path alone, and no symbol says which
+        keys are there.
     binding : {"signed-permutation", "haar"}, default "signed-permutation"
         Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
     strings : {"text", "words", "symbol"}, default "text"

@@ -9,6 +9,7 @@ the command line, is done sooner that way than numba is imported.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -72,14 +73,16 @@ class Kernel:
     @property
     def compiled(self) -> Callable[..., int]:
         """The kernel as machine code; compiled at first use and cached on disk."""
-        if self._compiled is None:
-            from numba import njit
+        with _compiling:
+            if self._compiled is None:
+                from numba import njit
 
-            _register(times, nth, *self._helpers)
-            self._compiled = njit(cache=True, nogil=True, **_OPTIONS)(self._function)
-        return self._compiled
+                _register(times, nth, *self._helpers)
+                self._compiled = njit(cache=True, nogil=True, **_OPTIONS)(self._function)
+            return self._compiled
 
 
+_compiling = threading.Lock()  # a thread must not compile what another is still registering
 _registered: set[Callable[..., Any]] = set()
 
 

@@ -62,9 +62,10 @@ class Leaves(NamedTuple):
 class TextSoftness(NamedTuple):
     """How soft a text is bound: the free part of a symbol over its bound part.
 
-    Under a key it is ``per_word sqrt(words)``, at most ``per_word most``, so that free text shows under any key and
-    a code hardly; times ``gram`` for a 3-gram; times ``1 - tilt`` for a symbol that all documents have, rising to
-    ``1 + tilt`` for one that a single document has: ``(idf - 1) rarest`` tells which. In an array it is ``element``.
+    Under a key it is ``per_word sqrt(words)`` of its distinct words, at most ``per_word most``, so that free text
+    shows under any key and a code hardly; times ``gram`` for a 3-gram; times ``1 - tilt`` for a symbol that all
+    documents have, rising to ``1 + tilt`` for one that none has: ``(idf - 1) rarest`` tells which. In an array it is
+    ``element``.
     """
 
     per_word: float
@@ -104,12 +105,11 @@ class LeafWeights(NamedTuple):
 class LeafPlaces(NamedTuple):
     """What the coding of a leaf needs of each path.
 
-    Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of their path; ``logs`` tells whether
-    warp is a signed logarithm or leaves x as it is. ``place`` is ROOT, KEY or ELEMENT.
+    ``place`` is ROOT, KEY or ELEMENT. Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of
+    their path; ``logs`` tells whether warp is a signed logarithm or leaves x as it is.
     """
 
     place: NDArray[np.int8]
-
     unit: NDArray[np.float64]
     centre: NDArray[np.float64]
     rate: NDArray[np.float64]

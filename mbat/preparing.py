@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.bundling import Permutations, Places
+from mbat.binding import Permutations
+from mbat.bundling import Places
 from mbat.columns import Columns, Walker
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, ROOT, LeafPlaces
@@ -97,6 +98,8 @@ class Preparer:
         slots = np.array(paths.key_slots, dtype=np.int64)
         hashes = np.array(paths.key_hashes, dtype=np.int64)
         elements = np.array(paths.elements, dtype=np.int8)
+        place = np.where(elements != 0, ELEMENT, KEY).astype(np.int8)
+        place[0] = ROOT
         places = Places(
             depth=np.array(paths.depths, dtype=np.int64),
             element=elements,
@@ -109,7 +112,7 @@ class Preparer:
             sequence=self._permutations.sequence,
         )
         leaves = LeafPlaces(
-            place=np.array([ROOT, *np.where(elements[1:] != 0, ELEMENT, KEY)], dtype=np.int8),
+            place=place,
             unit=np.array([scale.unit for scale in scales]),
             centre=np.array([scale.centre for scale in scales]),
             rate=np.array([scale.rate for scale in scales]),

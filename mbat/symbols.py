@@ -2,7 +2,7 @@
 
 A symbol is a 63-bit hash, from which `mbat.atoms` reads a random sparse vector. A text is the bag of its
 words and character 3-grams, a number a few neighbouring anchors at several scales, a constant one
-symbol. Everything here depends on the leaf and the statistics of its path alone.
+symbol. Everything here depends on the leaf, the place where it stands and the statistics alone.
 """
 
 from __future__ import annotations

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
-
-try:
-    import fcntl
-except ImportError:  # there is none on Windows, where leftovers of killed processes have to be removed by hand
-    _LOCKS = False
-else:
-    _LOCKS = True
 
 _PARTIAL: Final = "partial"
 _OLD: Final = "old"
@@ -78,37 +72,43 @@ def _locked_folder(place: Path) -> tuple[Path, int]:
         folder = _beside(place, _PARTIAL)
         folder.mkdir()
         descriptor = os.open(folder, os.O_RDONLY)
-        if _take(descriptor) and folder.exists():
+        try:
+            taken = _take(descriptor)
+        except OSError:  # a file system without locks: nobody can take the folder for a leftover either
+            taken = True
+        if taken and folder.exists():
             return folder, descriptor
         os.close(descriptor)  # another process took it for a leftover before it was locked
 
 
 def _take(descriptor: int) -> bool:
     """Lock an open folder; return whether no other process has it locked."""
-    if not _LOCKS:
-        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 
 
 def _clear_leftovers(place: Path) -> None:
-    if not _LOCKS:
-        return
     for suffix in (_OLD, _PARTIAL):
         for leftover in _leftovers(place, suffix):
-            descriptor = os.open(leftover, os.O_RDONLY)
-            try:
-                if not _take(descriptor):
-                    continue
-                if suffix == _OLD and not place.exists():
-                    os.replace(leftover, place)
-                else:
-                    shutil.rmtree(leftover, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+            with suppress(OSError):  # it is another user's, or another process has just removed it
+                _clear(leftover, place)
+
+
+def _clear(leftover: Path, place: Path) -> None:
+    """Remove a leftover that no process works on, or move it back if it is what was in the place."""
+    descriptor = os.open(leftover, os.O_RDONLY)
+    try:
+        if not _take(descriptor):
+            return
+        if leftover.suffix == f".{_OLD}" and not place.exists():
+            os.replace(leftover, place)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 def _leftovers(place: Path, suffix: str) -> list[Path]:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mbat import Encoder, atoms
-from mbat.binding import POSITIONS, SignedPermutation, array_hash, sequence_hash
-from mbat.bundling import Permutations
+from mbat.binding import POSITIONS, Permutations, SignedPermutation, array_hash, sequence_hash
 from mbat.hashing import domain, hash_text
 from tests.json_strategies import batches, compiled, interpreted
 
@@ -67,6 +66,7 @@ def test_keys_beyond_the_ready_ones_give_the_same_vectors_to_the_last_bit(docume
         expected = Encoder(dim=20).encode(documents)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mbat.bundling.KEYS", ready)
+            patch.setattr("mbat.binding.KEYS", ready)
             crowded = Encoder(dim=20)
             assert crowded.encode(documents).tobytes() == expected.tobytes()
             assert len(crowded._ready().prepare(documents).places.keys) <= 16 * 20
@@ -78,6 +78,7 @@ def test_keys_beyond_the_ready_ones_stay_right_beside_long_arrays() -> None:
         expected = Encoder(dim=16).encode_one(document)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("mbat.bundling.KEYS", 1)
+            patch.setattr("mbat.binding.KEYS", 1)
             assert Encoder(dim=16).encode_one(document).tobytes() == expected.tobytes()
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -192,3 +195,17 @@ def _kernel_modules() -> tuple[Any, ...]:
     from mbat import binding, bundling, statistics, symbols
 
     return binding, bundling, statistics, symbols
+
+
+def test_threads_that_need_a_kernel_at_once_compile_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    def slow_njit(**_: Any) -> Callable[[Any], Any]:
+        time.sleep(0.05)
+        return lambda function: [function]  # another object each time
+
+    monkeypatch.setattr(numba, "njit", slow_njit)
+    kernel = Kernel(lambda x: x)
+    with ThreadPoolExecutor(8) as pool:
+        forms = list(pool.map(lambda _: kernel.compiled, range(8)))
+    assert all(form is forms[0] for form in forms)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -89,3 +90,16 @@ def test_folders_of_other_names_are_no_leftovers(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     build(tmp_path / "x", "new")
     assert names(tmp_path) == sorted([*others, "x"])
+
+
+def test_on_a_file_system_without_locks_folders_are_built_and_leftovers_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / ".x.0123abcd.partial").mkdir()
+    build(tmp_path / "x", "new")
+    assert names(tmp_path) == [".x.0123abcd.partial", "x"]
+    assert (tmp_path / "x" / "file").read_text() == "new"

@@ -164,7 +164,7 @@ class FlatWriter:
         empty = load_faiss().serialize_index(FlatIndex(dim, kind)._index).tobytes()
         self._header = bytearray(empty[: -2 * _SIZE.size])
         self._ids: list[Ids] = []
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("wb")
         self._file.write(bytes(len(self._header) + _SIZE.size))
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
