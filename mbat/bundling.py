@@ -26,7 +26,7 @@ from mbat.binding import KEYS, POSITIONS, fill_permutation
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel, nth
-from mbat.leaves import SymbolBuffer
+from mbat.leaves import ELEMENT, KEY, SymbolBuffer
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -48,8 +48,10 @@ class Places(NamedTuple):
 
     Attributes
     ----------
-    depth, element, key_hash, slot : arrays of shape (paths,)
+    depth, key_hash, slot : arrays of shape (paths,)
         See `mbat.paths.PathTable`.
+    place : int8 array of shape (paths,)
+        UNBOUND, KEY or ELEMENT of `mbat.leaves`.
     presence, presence_code : float64 and int64 arrays of shape (paths,)
         The symbol that says that a key is there, and its weight.
     keys : int32 array
@@ -61,7 +63,7 @@ class Places(NamedTuple):
     """
 
     depth: NDArray[np.int64]
-    element: NDArray[np.int8]
+    place: NDArray[np.int8]
     key_hash: NDArray[np.int64]
     slot: NDArray[np.int64]
     presence: NDArray[np.float64]
@@ -136,7 +138,7 @@ def _scatter(
 
 def _matrix(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
     """Return the permutation of a key or position, as an array and where it starts there."""
-    if places.element[path] != 0:
+    if places.place[path] == ELEMENT:
         if position <= POSITIONS:
             return places.positions, position * dim
         return stack.matrices, level * dim
@@ -157,7 +159,7 @@ def _add_leaf(
         _scatter(first, last, symbols, 0, stack.rows, places.sequence, 0, starts)
         return
     position = 0
-    if places.element[path] != 0:
+    if places.place[path] == ELEMENT:
         position = _next_position(level, dim, places, stack)
     if kind != _NUMBER:
         stack.numeric[level] = 0
@@ -169,7 +171,7 @@ def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
     """Start the row of an object or array."""
     level = places.depth[path]
     position = 0
-    if places.element[path] != 0:
+    if places.place[path] == ELEMENT:
         position = _next_position(level - 1, dim, places, stack)
     stack.path[level] = path
     stack.position[level] = position
@@ -193,8 +195,10 @@ def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
     """Bind the innermost open row and add it to the row below it."""
     level = stack.state[_TOP]
     path = stack.path[level]
-    plain, bound = shares.key_plain, shares.key_bound
-    if places.element[path] != 0:
+    plain, bound = 1.0, 0.0
+    if places.place[path] == KEY:
+        plain, bound = shares.key_plain, shares.key_bound
+    elif places.place[path] == ELEMENT:
         plain, bound = shares.position_plain, shares.position_bound
         if stack.numeric[level] != 0:
             plain, bound = 0.0, 1.0
@@ -251,7 +255,7 @@ def _bundle(
             for block in range(BLOCKS):
                 place, value = atom_entry(places.presence_code[path], places.presence[path], block, starts)
                 stack.rows[row + place] += value
-        if depth > 0 and places.element[path] == 0:
+        if depth > 0 and places.place[path] != ELEMENT:
             stack.children[depth - 1] += 1
         last = symbols.ends[item - start]
         if kind <= _ARRAY:

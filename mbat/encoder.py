@@ -22,10 +22,10 @@ from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
 from mbat.reference import bundle_densely, dense_leaves
-from mbat.statistics import Statistics, count_documents
+from mbat.statistics import Statistics, Tally, count_documents
 from mbat.symbols import symbol_runs
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Version of the vectors: a change that alters any vector raises it."""
 
 BATCH: Final = 256
@@ -44,8 +44,10 @@ class Encoder:
        positions likewise.
     3. An object or array is the sum of its bound values; the document is normalised at the end.
 
-    Nothing is trained and no schema is needed. `fit` is optional: it learns how frequent words are and on
-    what scale the numbers of each path lie, and makes the vectors sharper.
+    Nothing is trained and no schema is needed. `fit` is optional: it learns how frequent words and keys are and
+    on what scale the numbers of each path lie, and makes the vectors sharper: fit on what is to be searched.
+    A word that no fitted document has can match none of them and weighs little; a key that none has at its place
+    is skipped, so that its value may match under any key.
 
     Parameters
     ----------
@@ -54,10 +56,10 @@ class Encoder:
     seed : int, default 0
         Another seed gives other random matrices and atoms.
     softness : float, default 0.5
-        How much of a value is left unbound, relative to the bound part. Of a number it is half as much; of a text
-        0.6 times as much, times the root of the number of its words, and more for rare words than for common ones.
-        0 is the strict method of Gallant (2022): values match under the same path alone, and no symbol says which
-        keys are there.
+        How much of a value is left unbound, relative to the bound part. Of a number it is a quarter as much; of a text
+        0.9 times as much, times the root of the number of its words, and more for rare words than for common ones.
+        0 is the strict method of Gallant (2022): values match under the same path alone, no symbol says which keys
+        are there, and none is skipped.
     binding : {"signed-permutation", "haar"}, default "signed-permutation"
         Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
     strings : {"text", "words", "symbol"}, default "text"
@@ -210,7 +212,7 @@ class Encoder:
         """
         unfitted = Encoder(**self.parameters)
         statistics = Statistics()
-        latest = np.zeros(len(statistics.frequencies), dtype=np.int64)
+        tallies = statistics.tallies()
         kept: list[Columns] = []
         walker = unfitted._ready().walker
 
@@ -222,7 +224,7 @@ class Encoder:
                     kept.append(batch.columns)
                 yield batch
 
-        for _ in ahead(lambda batch: unfitted._count(batch, latest, statistics), watched()):
+        for _ in ahead(lambda batch: unfitted._count(batch, tallies, statistics), watched()):
             pass
         self._set_statistics(statistics)
         self._preparer = self._new_preparer(walker if kept else None)
@@ -324,7 +326,7 @@ class Encoder:
 
     def _new_preparer(self, walker: Walker | None) -> Preparer:
         p = self._parameters
-        return Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, self._statistics, walker)
+        return Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, p.softness > 0.0, self._statistics, walker)
 
     def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
         position = 0
@@ -351,14 +353,14 @@ class Encoder:
         rows = bundle_densely(batch.columns, bound, free, batch.places, self._shares, self._binding, names)
         return rows.astype(np.float32)
 
-    def _count(self, batch: Batch, latest: NDArray[np.int64], statistics: Statistics) -> None:
+    def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
         columns = batch.columns
         owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + statistics.documents + 1
         paths = batch.path_hashes[columns.items >> KIND_BITS]
         for start, stop, buffer in self._symbols(batch):
             count_documents(
                 int(buffer.ends[stop - start - 1]) + stop - start,
-                *(start, stop, buffer.codes, buffer.ends, paths, owners, statistics.frequencies, latest),
+                *(start, stop, buffer.codes, buffer.ends, paths, owners, *tallies),
             )
         statistics.documents += len(columns)
         statistics.add_numbers(columns, paths)

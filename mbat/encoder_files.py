@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mbat.encoder import FORMAT_VERSION, Encoder
 from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
-from mbat.statistics import SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
+from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
 
 PARAMETERS_FILE: Final = "encoder.json"
 STATISTICS_FILE: Final = "encoder.npz"
@@ -20,6 +20,7 @@ STATISTICS_FILE: Final = "encoder.npz"
 _TYPES: Final = {
     "documents": "i8",
     "frequencies": "i8",
+    "paths": "i8",
     "sketch_paths": "i8",
     "sketch_dropped": "i8",
     "sketch_ends": "i8",
@@ -72,6 +73,7 @@ def _load_statistics(path: Path) -> Statistics:
         or len(arrays["documents"]) != 1
         or arrays["documents"][0] < 0
         or len(arrays["frequencies"]) != TABLE_SIZE
+        or len(arrays["paths"]) != PATH_TABLE_SIZE
         or len(paths) != len(ends)
         or len(paths) != len(arrays["sketch_dropped"])
         or ((sizes < 1) | (sizes > SKETCH_BINS)).any()

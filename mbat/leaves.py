@@ -26,8 +26,8 @@ EXACT_ATOMS: Final = 16
 MOST_OF_NO_BAG: Final = max(ANCHORS * SCALES, EXACT_ATOMS)
 """The most symbols that a leaf other than a bag of words takes."""
 
-ROOT, KEY, ELEMENT = 0, 1, 2
-"""Where a leaf stands: it is the document, or under a key, or an element of an array."""
+UNBOUND, KEY, ELEMENT = 0, 1, 2
+"""Where a value stands: under no key (it is the document, or its key is skipped), under a key, in an array."""
 
 CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 """The leaves of one value each, in the order of their kinds."""
@@ -36,15 +36,15 @@ WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, SCALE_TAG = 0, 1, 2, 3, 4
 CONSTANT_TAG: Final = SCALE_TAG + SCALES
 WORD_GAIN, GRAM_GAIN, EXACT_GAIN, SCALE_GAIN = 0, 1, 2, 3
 
-_GRAM_WEIGHT: Final = 0.5
-_EXACT_WEIGHT: Final = 2.0
-_SCALE_GAINS: Final = (1.5, 1.05, 0.75, 0.525)
+_GRAM_WEIGHT: Final = 0.7
+_EXACT_WEIGHT: Final = 2.5
+_SCALE_GAINS: Final = (1.8, 1.26, 0.9, 0.63)
 
-_TEXT_SOFTNESS: Final = 0.6
+_TEXT_SOFTNESS: Final = 0.9
 _MOST_WORDS: Final = 64
-_GRAM_SOFTNESS: Final = 2.0
+_GRAM_SOFTNESS: Final = 1.5
 _RARITY_TILT: Final = 0.5
-_NUMBER_SOFTNESS: Final = 0.5
+_NUMBER_SOFTNESS: Final = 0.25
 
 POSITION_SOFTNESS: Final = 2 * 3**0.5
 """How much softer a position in an array is than a key: at softness 0.5 a quarter of a string's energy is bound."""
@@ -64,8 +64,8 @@ class TextSoftness(NamedTuple):
 
     Under a key it is ``per_word sqrt(words)`` of its distinct words, at most ``per_word most``, so that free text
     shows under any key and a code hardly; times ``gram`` for a 3-gram; times ``1 - tilt`` for a symbol that all
-    documents have, rising to ``1 + tilt`` for one that none has: ``(idf - 1) rarest`` tells which. In an array it is
-    ``element``.
+    documents have, rising to ``1 + tilt`` for one that a single one has: ``(idf - 1) rarest`` tells
+    which. In an array it is ``element``.
     """
 
     per_word: float
@@ -105,7 +105,7 @@ class LeafWeights(NamedTuple):
 class LeafPlaces(NamedTuple):
     """What the coding of a leaf needs of each path.
 
-    ``place`` is ROOT, KEY or ELEMENT. Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of
+    ``place`` is UNBOUND, KEY or ELEMENT. Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of
     their path; ``logs`` tells whether warp is a signed logarithm or leaves x as it is.
     """
 

@@ -10,7 +10,7 @@ from mbat.bundling import Shares
 from mbat.errors import ParameterError
 from mbat.leaves import POSITION_SOFTNESS, shares_of
 
-PRESENCE: Final = 0.6
+PRESENCE: Final = 0.5
 """Weight of the symbol that says that a key is there, under soft binding."""
 
 Strings = Literal["text", "words", "symbol"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from mbat.binding import Permutations
 from mbat.bundling import Places
 from mbat.columns import Columns, Walker
 from mbat.hashing import domain, extend, mix
-from mbat.leaves import ELEMENT, KEY, ROOT, LeafPlaces
+from mbat.leaves import ELEMENT, KEY, UNBOUND, LeafPlaces
 from mbat.paths import PathTable
 from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_of
 
@@ -42,6 +42,28 @@ class Batch:
     path_hashes: NDArray[np.int64]
 
 
+class Knowledge(NamedTuple):
+    """What an encoder knows of a path.
+
+    Attributes
+    ----------
+    place : int
+        UNBOUND, KEY or ELEMENT of `mbat.leaves`.
+    path_hash : int
+        That of the path without the keys that are skipped.
+    presence, presence_code
+        Weight and code of the symbol that says that the key is there.
+    scale : Scale
+        Of the numbers there.
+    """
+
+    place: int
+    path_hash: int
+    presence: float
+    presence_code: int
+    scale: Scale
+
+
 class Preparer:
     """Makes batches of documents ready, and remembers the paths they have in common.
 
@@ -51,6 +73,9 @@ class Preparer:
         Those of the encoder.
     presence : float
         Weight of the symbol that says that a key is there.
+    skip_unknown : bool
+        Whether a key that no fitted document has at its place is skipped: binding by it could match nothing, so
+        the value below counts as if it stood in the place of the object that holds it.
     statistics : Statistics
         What the encoder has learned.
     walker : Walker, optional
@@ -58,10 +83,17 @@ class Preparer:
     """
 
     def __init__(
-        self, dim: int, seed: int, presence: float, statistics: Statistics, walker: Walker | None = None
+        self,
+        dim: int,
+        seed: int,
+        presence: float,
+        skip_unknown: bool,
+        statistics: Statistics,
+        walker: Walker | None = None,
     ) -> None:
         self._dim, self._seed, self._presence = dim, seed, presence
-        self._frequencies, self._documents = statistics.frequencies, statistics.documents
+        self._skip_unknown = skip_unknown and statistics.documents > 0
+        self._frequencies, self._documents = statistics.paths, statistics.documents
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
         self._lock = threading.Lock()
@@ -70,7 +102,7 @@ class Preparer:
     def _start(self, walker: Walker) -> None:
         self.walker = walker
         self._permutations = Permutations(self._dim, self._seed)
-        self._known: list[tuple[float, int, Scale]] = []
+        self._known: list[Knowledge] = []
 
     def prepare(self, documents: Sequence[Any]) -> Batch:
         """Make a batch ready.
@@ -94,21 +126,19 @@ class Preparer:
         paths = columns.paths
         for path in range(len(self._known), len(paths)):
             self._known.append(self._knowledge(path))
-        presence, codes, scales = zip(*self._known, strict=True)
         slots = np.array(paths.key_slots, dtype=np.int64)
         hashes = np.array(paths.key_hashes, dtype=np.int64)
-        elements = np.array(paths.elements, dtype=np.int8)
-        place = np.where(elements != 0, ELEMENT, KEY).astype(np.int8)
-        place[0] = ROOT
+        place = np.array([known.place for known in self._known], dtype=np.int8)
+        scales = [known.scale for known in self._known]
         places = Places(
             depth=np.array(paths.depths, dtype=np.int64),
-            element=elements,
+            place=place,
             key_hash=hashes,
             slot=slots,
-            presence=np.array(presence, dtype=np.float64),
-            presence_code=np.array(codes, dtype=np.int64),
+            presence=np.array([known.presence for known in self._known], dtype=np.float64),
+            presence_code=np.array([known.presence_code for known in self._known], dtype=np.int64),
             keys=self._permutations.keys(slots, hashes),
-            positions=self._permutations.positions if elements.any() else self._permutations.sequence,
+            positions=self._permutations.positions if (place == ELEMENT).any() else self._permutations.sequence,
             sequence=self._permutations.sequence,
         )
         leaves = LeafPlaces(
@@ -120,18 +150,25 @@ class Preparer:
         )
         return Batch(columns, places, leaves, np.array(paths.path_hashes, dtype=np.int64))
 
-    def _knowledge(self, path: int) -> tuple[float, int, Scale]:
-        """Return weight and code of the symbol that a path is there, and the scale of its numbers."""
+    def _knowledge(self, path: int) -> Knowledge:
+        """Return what is known of a path; its parent comes before it."""
         paths = self.walker.paths
-        path_hash = paths.path_hashes[path]
-        scale = self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED)
-        if not path or paths.elements[path]:
-            return 0.0, 0, scale
+        if not path:
+            return self._known_as(UNBOUND, paths.path_hashes[0], 0.0, 0)
+        above = self._known[paths.parents[path]].path_hash
+        path_hash = mix(extend(above, paths.key_hashes[path]))
+        if paths.elements[path]:
+            return self._known_as(ELEMENT, path_hash, 0.0, 0)
+        frequency = int(self._frequencies[path_hash & (len(self._frequencies) - 1)])
+        if self._skip_unknown and not frequency:
+            return self._known_as(UNBOUND, above, 0.0, 0)
         code = mix(extend(self._presence_domain, paths.key_hashes[path]))
-        return self._presence * self._rarity(path_hash), code, scale
+        return self._known_as(KEY, path_hash, self._presence * self._rarity(frequency), code)
 
-    def _rarity(self, path_hash: int) -> float:
+    def _known_as(self, place: int, path_hash: int, presence: float, code: int) -> Knowledge:
+        return Knowledge(place, path_hash, presence, code, self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED))
+
+    def _rarity(self, frequency: int) -> float:
         if not self._documents:
             return 1.0
-        frequency = int(self._frequencies[path_hash & (len(self._frequencies) - 1)])
         return float(np.round(np.log((1 + self._documents) / (1 + min(frequency, self._documents))) * 1024) / 1024)

@@ -17,7 +17,7 @@ from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.errors import ParameterError
-from mbat.leaves import SymbolBuffer
+from mbat.leaves import ELEMENT, UNBOUND, SymbolBuffer
 
 LARGEST_BATCH: Final = 1 << 16
 """Values of a batch that may have dense vectors at once."""
@@ -89,7 +89,7 @@ def bundle_densely(
         Rows of norm 1.
     """
     paths, kinds = columns.items >> KIND_BITS, columns.items & ((1 << KIND_BITS) - 1)
-    depths, elements = places.depth[paths], places.element[paths] != 0
+    depths, elements = places.depth[paths], places.place[paths] == ELEMENT
     holders = parents(depths)
     children = np.bincount(holders[depths > 0], minlength=len(paths))
     position = np.zeros(len(paths), dtype=np.int64)
@@ -105,11 +105,13 @@ def bundle_densely(
         sums = free[at[holds]] / np.sqrt(np.maximum(children[at[holds]], 1))[:, None]
         plain_share = np.where(elements[at], np.where(numeric[at], 0.0, shares.position_plain), shares.key_plain)
         bound_share = np.where(elements[at], np.where(numeric[at], 1.0, shares.position_bound), shares.key_bound)
+        skipped = places.place[paths[at]] == UNBOUND
+        plain_share[skipped], bound_share[skipped] = 1.0, 0.0
         free[at[holds]], bound[at[holds]] = plain_share[holds, None] * sums, bound_share[holds, None] * sums
         rows = bound[at]
         for path in np.unique(paths[at]):
             here = paths[at] == path
-            if places.element[path]:
+            if places.place[path] == ELEMENT:
                 rows[here] = _at_positions(rows[here], position[at[here]], binding, names)
             else:
                 rows[here] = binding.apply(int(places.key_hash[path]), rows[here])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,13 @@ from mbat.symbols import LARGEST
 TABLE_BITS: Final = 18
 TABLE_SIZE: Final = 1 << TABLE_BITS
 """Entries of the table of document frequencies; symbols share entries by the low bits of their hash."""
+
+PATH_TABLE_SIZE: Final = 1 << 16
+"""Entries of the table of how many documents have each path."""
+
+UNSEEN: Final = 0.3
+"""Weight of a symbol that no fitted document has, relative to the rarest that one has. It can match nothing among
+them and would only add noise; but it must still match documents that are added later."""
 
 SKETCH_BINS: Final = 1024
 """Distinct values that a path's sketch holds before it becomes coarser."""
@@ -33,28 +40,35 @@ Sketch = tuple[int, NDArray[np.uint64], NDArray[np.int64]]
 """Bits dropped, the distinct values left (as ordered integers, rising), how often each occurs."""
 
 
+class Tally(NamedTuple):
+    """A table being counted: in how many documents each entry occurs, and the last one it was counted for."""
+
+    frequencies: NDArray[np.int64]
+    latest: NDArray[np.int64]
+
+
 def _count_documents(
-    start: int, stop: int, codes: Any, symbol_ends: Any, path_hashes: Any, owners: Any, frequencies: Any, latest: Any
+    start: int, stop: int, codes: Any, symbol_ends: Any, path_hashes: Any, owners: Any, symbols: Tally, paths: Tally
 ) -> int:
-    """Count each table entry once for each document that has a symbol or a path there.
+    """Count each table entry once for each document that has a symbol, or a path, there.
 
     `path_hashes` and `owners` tell for each item its path and its document, the documents counted from 1
-    over the whole fit; `latest` holds the last document that each entry was counted for.
+    over the whole fit.
     """
-    mask = len(frequencies) - 1
+    mask, path_mask = len(symbols.frequencies) - 1, len(paths.frequencies) - 1
     first = 0
     for item in range(start, stop):
         document = owners[item]
-        entry = path_hashes[item] & mask
-        if latest[entry] != document:
-            latest[entry] = document
-            frequencies[entry] += 1
+        entry = path_hashes[item] & path_mask
+        if paths.latest[entry] != document:
+            paths.latest[entry] = document
+            paths.frequencies[entry] += 1
         last = symbol_ends[item - start]
         for i in range(first, last):
             entry = codes[nth(i)] & mask
-            if latest[nth(entry)] != document:
-                latest[nth(entry)] = document
-                frequencies[nth(entry)] += 1
+            if symbols.latest[nth(entry)] != document:
+                symbols.latest[nth(entry)] = document
+                symbols.frequencies[nth(entry)] += 1
         first = last
     return 0
 
@@ -72,12 +86,15 @@ class Statistics:
         How many documents there were.
     frequencies : int64 array of shape (TABLE_SIZE,)
         In how many documents some symbol of each table entry occurs.
+    paths : int64 array of shape (PATH_TABLE_SIZE,)
+        In how many documents some path of each table entry occurs.
     sketches : dict
         The numbers of each path, by the low bits of the path's hash.
     """
 
     documents: int = 0
     frequencies: NDArray[np.int64] = field(default_factory=lambda: np.zeros(TABLE_SIZE, dtype=np.int64))
+    paths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(PATH_TABLE_SIZE, dtype=np.int64))
     sketches: dict[int, Sketch] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
@@ -86,8 +103,16 @@ class Statistics:
         return (
             self.documents == other.documents
             and np.array_equal(self.frequencies, other.frequencies)
+            and np.array_equal(self.paths, other.paths)
             and self.sketches.keys() == other.sketches.keys()
             and all(_same(sketch, other.sketches[path]) for path, sketch in self.sketches.items())
+        )
+
+    def tallies(self) -> tuple[Tally, Tally]:
+        """Return the tables of symbols and of paths, to be counted into."""
+        return (
+            Tally(self.frequencies, np.zeros(len(self.frequencies), dtype=np.int64)),
+            Tally(self.paths, np.zeros(len(self.paths), dtype=np.int64)),
         )
 
     def add_numbers(self, columns: Columns, path_hashes: NDArray[np.int64]) -> None:
@@ -107,6 +132,7 @@ class Statistics:
         return {
             "documents": np.array([self.documents], dtype=np.int64),
             "frequencies": self.frequencies,
+            "paths": self.paths,
             "sketch_paths": np.array(paths, dtype=np.int64),
             "sketch_dropped": np.array([dropped for dropped, _, _ in sketches], dtype=np.int64),
             "sketch_ends": np.cumsum([len(integers) for _, integers, _ in sketches], dtype=np.int64),
@@ -122,11 +148,16 @@ class Statistics:
         counts = np.split(arrays["sketch_counts"], ends[:-1])
         paths, dropped = arrays["sketch_paths"].tolist(), arrays["sketch_dropped"].tolist()
         sketches = dict(zip(paths, zip(dropped, integers, counts, strict=False), strict=False))
-        return cls(int(arrays["documents"][0]), arrays["frequencies"], sketches)
+        return cls(int(arrays["documents"][0]), arrays["frequencies"], arrays["paths"], sketches)
 
     def merge(self, other: Statistics) -> Statistics:
         """Return the statistics of both sets of documents together."""
-        merged = Statistics(self.documents + other.documents, self.frequencies + other.frequencies, dict(self.sketches))
+        merged = Statistics(
+            self.documents + other.documents,
+            self.frequencies + other.frequencies,
+            self.paths + other.paths,
+            dict(self.sketches),
+        )
         for path, sketch in other.sketches.items():
             merged._add_sketch(path, sketch)
         return merged
@@ -139,11 +170,14 @@ class Statistics:
     def idf(self) -> NDArray[np.float64]:
         """Return the weight of each table entry, ``1 + ln((1 + documents) / (1 + frequency))``.
 
-        Rounded to 1/1024, so that the last bits of a machine's logarithm do not show.
+        That of an entry without documents is `UNSEEN` times that, at least 1. All are rounded to 1/1024, so that the
+        last bits of a machine's logarithm do not show.
         """
         if not self.documents:
             return np.ones(1)
         weights = 1.0 + np.log((1.0 + self.documents) / (1.0 + self.frequencies))
+        unseen = self.frequencies == 0
+        weights[unseen] = np.maximum(UNSEEN * weights[unseen], 1.0)
         rounded: NDArray[np.float64] = np.round(weights * 1024.0) / 1024.0
         return rounded
 

@@ -11,7 +11,7 @@ from mbat.leaves import (
     GRAM_GAIN,
     GRAM_TAG,
     KEY,
-    ROOT,
+    UNBOUND,
     WORD_GAIN,
     WORD_TAG,
     LeafWeights,
@@ -25,6 +25,8 @@ _SLOT_MASK: Final = (1 << _SLOT_SHIFT) - 1
 
 _SPACE, _MARK, _LETTER, _IDEOGRAPH = 0, 1, 2, 3
 _PAD: Final = 32
+
+_TEXT_SIZE: Final = 1.5
 
 _LN_2: Final = 0.6931471805599453
 
@@ -130,7 +132,7 @@ def bag(
 
 
 def _weigh_bag(first: int, words: int, last: int, place: int, how: LeafWeights, buffer: SymbolBuffer) -> None:
-    """Turn counts into weights: (1 + ln count) idf, and a norm that grows as the root of the bag's."""
+    """Turn counts into weights: (1 + ln count) idf, and the bag's norm into 1.5 times its power 3/8."""
     total = 0.0
     for i in range(first, last):
         gain = how.gains[WORD_GAIN] if i < words else how.gains[GRAM_GAIN]
@@ -141,14 +143,16 @@ def _weigh_bag(first: int, words: int, last: int, place: int, how: LeafWeights, 
         buffer.bound[nth(i)] = gain * idf
         buffer.free[nth(i)] = (idf - 1.0) * how.softness.rarest
         total += gain * idf * gain * idf
-    _share_bag(first, words, last, place, 1.0 / math.sqrt(math.sqrt(total)), how.softness, buffer)
+    root = math.sqrt(math.sqrt(total))
+    scale = _TEXT_SIZE / (root * math.sqrt(math.sqrt(root)))
+    _share_bag(first, words, last, place, scale, how.softness, buffer)
 
 
 def _share_bag(
     first: int, words: int, last: int, place: int, scale: float, softness: TextSoftness, buffer: SymbolBuffer
 ) -> None:
     """Divide weights, times a scale, between bound and free; until then `free` holds how rare each symbol is."""
-    if place == ROOT:
+    if place == UNBOUND:
         for i in range(first, last):
             buffer.free[nth(i)] = scale * buffer.bound[nth(i)]
             buffer.bound[nth(i)] = 0.0

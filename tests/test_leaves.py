@@ -44,28 +44,36 @@ def test_the_two_parts_of_a_symbol_have_the_norm_of_the_whole_under_a_key_and_in
 
 
 @pytest.mark.parametrize(("count", "root"), [(1, 1.0), (2, math.sqrt(2)), (9, 3.0), (64, 8.0), (65, 8.0), (200, 8.0)])
-def test_a_text_is_freer_the_more_words_it_has_up_to_64_and_its_3_grams_twice_as_free(count: int, root: float) -> None:
+def test_a_text_is_freer_the_more_words_it_has_up_to_64_and_its_3_grams_half_as_free_again(
+    count: int, root: float
+) -> None:
     softness = softness_of({"k": words(count)})
-    np.testing.assert_allclose(softness[:count], 0.5 * 0.6 * root)
-    np.testing.assert_allclose(softness[count:], 2 * 0.5 * 0.6 * root)
+    np.testing.assert_allclose(softness[:count], 0.5 * 0.9 * root)
+    np.testing.assert_allclose(softness[count:], 1.5 * 0.5 * 0.9 * root)
 
 
 def test_words_that_come_again_do_not_make_a_text_freer() -> None:
-    np.testing.assert_allclose(softness_of({"k": "to be or not to be"})[:4], 0.5 * 0.6 * 2)
+    np.testing.assert_allclose(softness_of({"k": "to be or not to be"})[:4], 0.5 * 0.9 * 2)
 
 
 def test_a_rare_word_is_freer_than_a_common_one() -> None:
     encoder = Encoder(dim=16).fit([{"k": f"all n{i} {'some' if i < 10 else ''}"} for i in range(100)])
-    rarest = math.log(101)
-    rarities = [0.0, math.log(101 / 11) / rarest, math.log(101 / 2) / rarest, 1.0]
-    softness = softness_of({"k": "all some n5 unseen"}, encoder)[:4]
-    np.testing.assert_allclose(softness, [0.5 * 0.6 * 2 * (0.5 + rarity) for rarity in rarities], rtol=2e-3)
+    rarities = [0.0, math.log(101 / 11) / math.log(101 / 2), 1.0]
+    softness = softness_of({"k": "all some n5"}, encoder)[:3]
+    np.testing.assert_allclose(softness, [0.5 * 0.9 * 3**0.5 * (0.5 + rarity) for rarity in rarities], rtol=2e-3)
+
+
+def test_a_word_that_no_fitted_document_has_weighs_three_tenths_of_the_rarest() -> None:
+    encoder = Encoder(dim=16, strings="words").fit([{"k": f"n{i}"} for i in range(100)])
+    bound, free = parts(encoder, {"k": "n5 unseen"})
+    seen, unseen = np.hypot(bound, free)
+    assert unseen / seen == pytest.approx(0.3 * (1 + math.log(101)) / (1 + math.log(101 / 2)), rel=1e-3)
 
 
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ({"k": 3}, 0.25),
+        ({"k": 3}, 0.125),
         ({"k": True}, 0.5),
         ({"k": None}, 0.5),
         (["word"], math.sqrt(3)),
@@ -100,4 +108,4 @@ def test_a_renamed_key_costs_a_long_text_less_than_a_code_and_a_code_less_than_a
         return float(under @ renamed)
 
     text, code, number = kept("a long text of more than a few words about nothing"), kept("X7-B"), kept(1941)
-    assert text > 0.5 > 0.35 > code > 0.1 > number > 0.0
+    assert text > 0.6 > 0.4 > code > 0.1 > number > 0.0

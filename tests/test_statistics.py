@@ -15,6 +15,7 @@ from mbat import Encoder
 from mbat.hashing import domain, extend, mix
 from mbat.paths import PathTable
 from mbat.statistics import (
+    PATH_TABLE_SIZE,
     SKETCH_BINS,
     SKETCHED_PATHS,
     TABLE_SIZE,
@@ -96,9 +97,9 @@ def test_each_document_counts_a_symbol_and_a_path_once() -> None:
     table = PathTable(0)
     a, b = table.child(0, "a"), table.child(0, "b")
     words = {letter: mix(extend(domain(0, "word"), ord(letter))) for letter in "xyzq"}
-    entries = [table.path_hashes[0], table.path_hashes[a], table.path_hashes[b], *(words[x] for x in "xyzq")]
     assert statistics.documents == 4
-    assert [int(statistics.frequencies[entry % TABLE_SIZE]) for entry in entries] == [4, 3, 1, 3, 1, 1, 0]
+    assert [int(statistics.frequencies[words[x] % TABLE_SIZE]) for x in "xyzq"] == [3, 1, 1, 0]
+    assert [int(statistics.paths[table.path_hashes[path] % PATH_TABLE_SIZE]) for path in (0, a, b)] == [4, 3, 1]
 
 
 def test_documents_of_different_batches_are_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def test_documents_of_different_batches_are_counted_apart(monkeypatch: pytest.Mo
     for size in (1, 2, 7, 22):
         monkeypatch.setattr("mbat.encoder.BATCH", size)
         assert fit(documents) == whole
-    assert int(whole.frequencies.max()) == 23
+    assert int(whole.frequencies.max()) == int(whole.paths.max()) == 23
 
 
 def test_the_numbers_of_each_path_are_counted() -> None:
@@ -155,8 +156,13 @@ def test_a_sketch_drops_as_few_bits_as_leave_1024_values(seed: int, size: int) -
 
 
 def test_idf_falls_with_the_document_frequency_and_is_rounded_to_1024ths() -> None:
-    weights = Statistics(documents=3, frequencies=np.array([0, 1, 3])).idf()
-    assert weights.tolist() == [round((1 + math.log(4)) * 1024) / 1024, round((1 + math.log(2)) * 1024) / 1024, 1.0]
+    weights = Statistics(documents=30, frequencies=np.array([0, 1, 30])).idf()
+    once, never = 1 + math.log(31 / 2), 0.3 * (1 + math.log(31))
+    assert weights.tolist() == [round(never * 1024) / 1024, round(once * 1024) / 1024, 1.0]
+
+
+def test_a_symbol_of_no_document_weighs_no_less_than_one_of_all() -> None:
+    assert Statistics(documents=2, frequencies=np.array([0, 2])).idf().tolist() == [1.0, 1.0]
 
 
 def test_without_documents_every_symbol_weighs_one() -> None:
@@ -245,6 +251,7 @@ def test_the_arrays_have_names_and_types_that_a_file_can_rest_on() -> None:
     assert described == {
         "documents": "int64",
         "frequencies": "int64",
+        "paths": "int64",
         "sketch_paths": "int64",
         "sketch_dropped": "int64",
         "sketch_ends": "int64",
