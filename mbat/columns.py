@@ -14,6 +14,7 @@ Everything after this works on flat arrays, without a Python object a value.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -59,7 +60,7 @@ class Columns:
     ends : int64 array of shape (documents,)
         Where each document ends in `items`.
     text : uint32 array
-        Code points of all strings, lower-cased, each followed by one separator.
+        Code points of all strings, in Unicode form NFKC and lower-cased, each followed by one separator.
     text_ends : int64 array of shape (strings,)
         Where each string ends in `text`, its separator left out.
     numbers : float64 array
@@ -260,9 +261,13 @@ def _checked(key: object) -> str:
 
 
 def _joined(strings: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    r"""Return the code points of all strings, lower-cased, with "\n" after each, and where each ends."""
+    r"""Return the code points of all strings, NFKC and lower-cased, with "\n" after each, and where each ends."""
     lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
     joined = "\n".join(strings)
+    if not joined.isascii() and not unicodedata.is_normalized("NFKC", joined):
+        strings = [unicodedata.normalize("NFKC", string) for string in strings]
+        lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
+        joined = "\n".join(strings)
     text = joined.lower()
     if len(text) != len(joined):  # a few letters, such as U+0130, become two when lower-cased
         lowered = [string.lower() for string in strings]

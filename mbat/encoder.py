@@ -326,7 +326,8 @@ class Encoder:
 
     def _new_preparer(self, walker: Walker | None) -> Preparer:
         p = self._parameters
-        return Preparer(p.dim, p.seed, PRESENCE if p.softness else 0.0, p.softness > 0.0, self._statistics, walker)
+        soft, scaled = p.softness > 0.0, p.numbers == "scaled"
+        return Preparer(p.dim, p.seed, PRESENCE if soft else 0.0, soft, scaled, self._statistics, walker)
 
     def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
         position = 0
@@ -338,7 +339,7 @@ class Encoder:
             position += len(documents)
 
     def _symbols(self, batch: Batch) -> Iterator[tuple[int, int, SymbolBuffer]]:
-        return symbol_runs(batch.columns, self._how, batch.leaves)
+        return symbol_runs(batch.columns, self._how, batch.leaves, batch.points)
 
     def _encode_batch(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import Columns
 from mbat.hashing import domain
+from mbat.quantities import MOST_QUANTITIES
 
 SCALES: Final = 4
 """At how many scales a number is coded."""
@@ -32,8 +33,9 @@ UNBOUND, KEY, ELEMENT = 0, 1, 2
 CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 """The leaves of one value each, in the order of their kinds."""
 
-WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, SCALE_TAG = 0, 1, 2, 3, 4
-CONSTANT_TAG: Final = SCALE_TAG + SCALES
+WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, POINT_TAG, SCALE_TAG = 0, 1, 2, 3, 4, 5
+TIME_TAG: Final = SCALE_TAG + SCALES
+CONSTANT_TAG: Final = TIME_TAG + SCALES
 WORD_GAIN, GRAM_GAIN, EXACT_GAIN, SCALE_GAIN = 0, 1, 2, 3
 
 _GRAM_WEIGHT: Final = 0.7
@@ -51,12 +53,14 @@ POSITION_SOFTNESS: Final = 2 * 3**0.5
 
 
 class Leaves(NamedTuple):
-    """The columns that the leaves of a batch are read from; see `mbat.columns.Columns`."""
+    """The columns that the leaves of a batch are read from; see there, and `mbat.coordinates.Points`."""
 
     items: NDArray[np.int64]
     text: NDArray[np.uint32]
     text_ends: NDArray[np.int64]
     numbers: NDArray[np.float64]
+    point_items: NDArray[np.int64]
+    point_degrees: NDArray[np.float64]
 
 
 class TextSoftness(NamedTuple):
@@ -129,6 +133,8 @@ class SymbolBuffer(NamedTuple):
         Where the symbols of each item end; an object or array has none.
     slots : int64 array, its length a power of two
         Scratch: the hash table in which a string's symbols are counted.
+    quantities : float64 array
+        Scratch: the numbers in a string.
     """
 
     codes: NDArray[np.int64]
@@ -136,6 +142,7 @@ class SymbolBuffer(NamedTuple):
     free: NDArray[np.float64]
     ends: NDArray[np.int64]
     slots: NDArray[np.int64]
+    quantities: NDArray[np.float64]
 
 
 def shares_of(softness: float) -> tuple[float, float]:
@@ -146,7 +153,8 @@ def shares_of(softness: float) -> tuple[float, float]:
 
 def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: NDArray[np.float64]) -> LeafWeights:
     """Return the constants of leaf coding for the parameters of an encoder."""
-    names = ["word", "3-gram", "text", "number", *(f"scale {i}" for i in range(SCALES)), *CONSTANTS]
+    scales = [f"{kind} {i}" for kind in ("scale", "time") for i in range(SCALES)]
+    names = ["word", "3-gram", "text", "number", "point", *scales, *CONSTANTS]
     word, gram = {"text": (1.0, _GRAM_WEIGHT), "words": (1.0, 0.0), "symbol": (0.0, 0.0)}[strings]
     scale_gains = _SCALE_GAINS if numbers == "scaled" else (0.0,) * SCALES
     constant, number = shares_of(softness), shares_of(_NUMBER_SOFTNESS * softness)
@@ -171,7 +179,7 @@ def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: ND
 
 def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
     """Return room for the symbols of a run of items of the batch."""
-    size = min(size, max(64, 2 * len(columns.text) + MOST_OF_NO_BAG * len(columns.items)))
+    size = min(size, max(1024, 2 * len(columns.text) + MOST_OF_NO_BAG * len(columns.items)))
     slots = 1 << (2 * size - 1).bit_length()
     return SymbolBuffer(
         codes=np.empty(size, dtype=np.int64),
@@ -179,4 +187,5 @@ def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
         free=np.empty(size, dtype=np.float64),
         ends=np.empty(max(1, min(size, len(columns.items))), dtype=np.int64),
         slots=np.zeros(slots, dtype=np.int64),
+        quantities=np.zeros(MOST_QUANTITIES),
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mbat.binding import Permutations
 from mbat.bundling import Places
 from mbat.columns import Columns, Walker
+from mbat.coordinates import NO_POINTS, PointFinder, Points
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, UNBOUND, LeafPlaces
 from mbat.paths import PathTable
@@ -33,12 +34,15 @@ class Batch:
         The paths of the columns, with their permutations.
     leaves : LeafPlaces
         What the coding of leaves needs of each path.
+    points : Points
+        The numbers that are coordinates.
     path_hashes : int64 array of shape (paths,)
     """
 
     columns: Columns
     places: Places
     leaves: LeafPlaces
+    points: Points
     path_hashes: NDArray[np.int64]
 
 
@@ -76,6 +80,8 @@ class Preparer:
     skip_unknown : bool
         Whether a key that no fitted document has at its place is skipped: binding by it could match nothing, so
         the value below counts as if it stood in the place of the object that holds it.
+    find_points : bool
+        Whether latitudes and longitudes are taken as points.
     statistics : Statistics
         What the encoder has learned.
     walker : Walker, optional
@@ -88,10 +94,12 @@ class Preparer:
         seed: int,
         presence: float,
         skip_unknown: bool,
+        find_points: bool,
         statistics: Statistics,
         walker: Walker | None = None,
     ) -> None:
         self._dim, self._seed, self._presence = dim, seed, presence
+        self._find_points = find_points
         self._skip_unknown = skip_unknown and statistics.documents > 0
         self._frequencies, self._documents = statistics.paths, statistics.documents
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
@@ -102,6 +110,7 @@ class Preparer:
     def _start(self, walker: Walker) -> None:
         self.walker = walker
         self._permutations = Permutations(self._dim, self._seed)
+        self._finder = PointFinder(walker.paths)
         self._known: list[Knowledge] = []
 
     def prepare(self, documents: Sequence[Any]) -> Batch:
@@ -148,7 +157,8 @@ class Preparer:
             rate=np.array([scale.rate for scale in scales]),
             logs=np.array([scale.logs for scale in scales], dtype=np.int8),
         )
-        return Batch(columns, places, leaves, np.array(paths.path_hashes, dtype=np.int64))
+        points = self._finder.points(columns) if self._find_points else NO_POINTS
+        return Batch(columns, places, leaves, points, np.array(paths.path_hashes, dtype=np.int64))
 
     def _knowledge(self, path: int) -> Knowledge:
         """Return what is known of a path; its parent comes before it."""

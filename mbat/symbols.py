@@ -15,18 +15,23 @@ import numpy as np
 
 from mbat.atoms import BLOCKS, FIELD_BITS
 from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.coordinates import POINT_SYMBOLS, POINTS, Points, put_point, spline
 from mbat.hashing import MASK, extend, mix
-from mbat.kernels import Kernel, rough_log2
+from mbat.instants import INSTANTS, NO_INSTANT, TIME_WIDTHS, instant
+from mbat.kernels import Kernel, nth, rough_log2
 from mbat.leaves import (
     CONSTANT_TAG,
     EXACT_ATOMS,
     EXACT_GAIN,
     EXACT_NUMBER_TAG,
     EXACT_TEXT_TAG,
+    GRAM_GAIN,
     MOST_OF_NO_BAG,
+    POINT_TAG,
     SCALE_GAIN,
     SCALE_TAG,
     SCALES,
+    TIME_TAG,
     WORD_GAIN,
     LeafPlaces,
     LeafWeights,
@@ -34,6 +39,7 @@ from mbat.leaves import (
     SymbolBuffer,
     symbol_buffer,
 )
+from mbat.quantities import MOST_QUANTITIES, QUANTITIES, quantities
 from mbat.texts import BAG, bag
 
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -49,6 +55,10 @@ _SCALE_PART: Final = (1 << (FIELD_BITS - 1)) // SCALES
 _GOLDEN_STEP: Final = 2531  # _SCALE_PART over the golden ratio, odd
 
 _EXACT_SHARE: Final = EXACT_ATOMS**-0.5
+
+_POINT_GAIN: Final = 1.9
+_QUANTITY_SHARE: Final = 0.3
+_DATE_TEXT_SHARE: Final = 0.5
 
 _OTHERS, _NUMBERS = 0, 1
 
@@ -107,19 +117,66 @@ def _anchor(tag: int, scale: int, number: int) -> int:
     return code
 
 
-def _anchors(z: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
-    """Write the three anchors around a number at each scale, weighted by a quadratic B-spline."""
+def _put_anchors(
+    at: float, scale: int, tag: int, gain: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer
+) -> int:
+    """Write the three anchors around a place on a line, weighted by a quadratic B-spline."""
+    nearest = math.floor(at + 0.5)
+    offset = at - nearest
+    below, middle, above = spline(offset, -1), spline(offset, 0), spline(offset, 1)
+    gain /= math.sqrt(below * below + middle * middle + above * above)
+    used = _put(_anchor(tag, scale, nearest - 1), gain * below, place, _NUMBERS, used, how, buffer)
+    used = _put(_anchor(tag, scale, nearest), gain * middle, place, _NUMBERS, used, how, buffer)
+    return _put(_anchor(tag, scale, nearest + 1), gain * above, place, _NUMBERS, used, how, buffer)
+
+
+def _number(z: float, share: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the anchors around a number at each scale."""
     for scale in range(len(how.scale_widths)):
-        at = z / how.scale_widths[scale]
-        nearest = math.floor(at + 0.5)
-        offset = at - nearest
-        below, above = 0.5 * (0.5 - offset) * (0.5 - offset), 0.5 * (0.5 + offset) * (0.5 + offset)
-        middle = 0.75 - offset * offset
-        gain = how.gains[SCALE_GAIN + scale] / math.sqrt(below * below + middle * middle + above * above)
+        gain = share * how.gains[SCALE_GAIN + scale]
         tag = how.tags[SCALE_TAG + scale]
-        used = _put(_anchor(tag, scale, nearest - 1), gain * below, place, _NUMBERS, used, how, buffer)
-        used = _put(_anchor(tag, scale, nearest), gain * middle, place, _NUMBERS, used, how, buffer)
-        used = _put(_anchor(tag, scale, nearest + 1), gain * above, place, _NUMBERS, used, how, buffer)
+        used = _put_anchors(z / how.scale_widths[scale], scale, tag, gain, place, used, how, buffer)
+    return used
+
+
+def _time(days: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the anchors around an instant at each scale."""
+    for scale in range(len(TIME_WIDTHS)):
+        gain, tag = how.gains[SCALE_GAIN + scale], how.tags[TIME_TAG + scale]
+        used = _put_anchors(days / TIME_WIDTHS[scale], scale, tag, gain, place, used, how, buffer)
+    return used
+
+
+def _point(cursor: Any, place: int, used: int, leaves: Leaves, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the anchors around a point at its latitude, nothing at its longitude."""
+    latitude, longitude = leaves.point_degrees[2 * cursor[4]], leaves.point_degrees[2 * cursor[4] + 1]
+    if latitude != latitude:
+        return used
+    bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
+    return put_point(latitude, longitude, how.tags[POINT_TAG], _POINT_GAIN, bound, free, used, buffer)
+
+
+def _text(
+    begin: int, end: int, path: int, cursor: Any, used: int, leaves: Leaves, how: LeafWeights, places: Any, buffer: Any
+) -> int:
+    """Write the symbols of a text: its words, and when it is or what it measures; return -1 if they do not fit."""
+    place = places.place[path]
+    first = used
+    used = bag(begin, end, place, used, cursor[2], leaves, how, buffer)
+    if used <= first or how.gains[SCALE_GAIN] == 0.0 or how.gains[GRAM_GAIN] == 0.0:
+        return used
+    if used + MOST_OF_NO_BAG * MOST_QUANTITIES > len(buffer.codes):
+        return -1
+    days = instant(leaves.text, begin, end)
+    if days != NO_INSTANT:
+        for i in range(first, used):
+            buffer.bound[nth(i)] *= _DATE_TEXT_SHARE
+            buffer.free[nth(i)] *= _DATE_TEXT_SHARE
+        return _time(days, place, used, how, buffer)
+    count = quantities(leaves.text, begin, end, buffer.quantities)
+    for i in range(count):
+        share = _QUANTITY_SHARE / math.sqrt(count)
+        used = _number(_scaled_number(buffer.quantities[i], path, places), share, place, used, how, buffer)
     return used
 
 
@@ -128,7 +185,7 @@ def _symbolize(
 ) -> int:
     """Write the symbols of the items from `start` on, until the buffer is full; return the next item.
 
-    The cursor holds the next string, the next number, the next stamp, and the symbols written.
+    The cursor holds the next string, number, stamp, the symbols written, and the next coordinate.
     """
     used = 0
     for item in range(start, min(len(leaves.items), start + len(buffer.ends))):
@@ -136,14 +193,14 @@ def _symbolize(
         path = leaves.items[item] >> KIND_BITS
         place = places.place[path]
         first = used
-        if used + MOST_OF_NO_BAG > len(buffer.codes):
+        if used + POINT_SYMBOLS > len(buffer.codes):
             return item
         if kind == _STRING:
             begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
             end = leaves.text_ends[cursor[0]]
             if how.gains[WORD_GAIN] > 0.0:
                 cursor[2] += 1
-                used = bag(begin, end, place, used, cursor[2], leaves, how, buffer)
+                used = _text(begin, end, path, cursor, used, leaves, how, places, buffer)
                 if used < 0:
                     return item
             if used == first:
@@ -151,8 +208,11 @@ def _symbolize(
             cursor[0] += 1
         elif kind == _NUMBER:
             x = leaves.numbers[cursor[1]]
-            if how.gains[SCALE_GAIN] > 0.0:
-                used = _anchors(_scaled_number(x, path, places), place, used, how, buffer)
+            if cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
+                used = _point(cursor, place, used, leaves, how, buffer)
+                cursor[4] += 1
+            elif how.gains[SCALE_GAIN] > 0.0:
+                used = _number(_scaled_number(x, path, places), 1.0, place, used, how, buffer)
             else:
                 used = _put_exact(_exact_number(x, how), place, _NUMBERS, used, how, buffer)
             cursor[1] += 1
@@ -166,18 +226,22 @@ def _symbolize(
 symbolize = Kernel(
     _symbolize,
     *(mix, extend, rough_log2, *BAG),
-    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchor, _anchors),
+    *(*INSTANTS, *QUANTITIES, *POINTS),
+    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchor),
+    *(_put_anchors, _number, _time, _point, _text),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 
 
-def symbol_runs(columns: Columns, how: LeafWeights, places: LeafPlaces) -> Iterator[tuple[int, int, SymbolBuffer]]:
+def symbol_runs(
+    columns: Columns, how: LeafWeights, places: LeafPlaces, points: Points
+) -> Iterator[tuple[int, int, SymbolBuffer]]:
     """Yield the symbols of a batch, a run of items at a time: where the run starts and ends, and its symbols.
 
     The buffer is used again for the next run: whoever wants to keep its content copies it.
     """
-    leaves = Leaves(columns.items, columns.text, columns.text_ends, columns.numbers)
-    cursor = np.zeros(4, dtype=np.int64)
+    leaves = Leaves(columns.items, columns.text, columns.text_ends, columns.numbers, points.items, points.degrees)
+    cursor = np.zeros(5, dtype=np.int64)
     buffer = symbol_buffer(columns)
     work = len(columns.text) + len(columns.items)
     start = 0

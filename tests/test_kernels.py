@@ -46,7 +46,7 @@ def symbols(which: Encoder, documents: list[Any]) -> list[tuple[int | bytes, ...
     """Return all that the symbolizing kernel writes, run after run."""
     batch = which._ready().prepare(documents)
     runs = []
-    for start, stop, buffer in symbol_runs(batch.columns, which._how, batch.leaves):
+    for start, stop, buffer in symbol_runs(batch.columns, which._how, batch.leaves, batch.points):
         used = int(buffer.ends[stop - start - 1])
         ends = buffer.ends[: stop - start]
         arrays = buffer.codes[:used], buffer.bound[:used], buffer.free[:used], ends

@@ -28,7 +28,7 @@ def softness_of(document: Any, encoder: Encoder | None = None) -> Array:
 
 
 def words(count: int) -> str:
-    return " ".join(f"{i}" for i in range(100, 100 + count))
+    return " ".join(chr(97 + i // 26) + chr(97 + i % 26) for i in range(count))
 
 
 @pytest.mark.parametrize("value", ["one", words(9), 2.5, -7, True, None, {}, []])

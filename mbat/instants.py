@@ -1,0 +1,208 @@
+"""Instants in texts: what is a date, with or without a time of day, and when it is.
+
+Read are ISO 8601 (``2020-01-31``, ``2020/1/31``, ``2020-01-31T12:00:00.5+02:00``) and the forms with an English month
+(``Jan 31 2020``, ``31-Jan-20``, ``January 31, 2020``, ``Fri, 31 Jan 2020 12:00:00 GMT``). Nothing else may stand in the
+text. ``01/02/2020`` may be two dates and is none.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from mbat.kernels import nth
+
+NO_INSTANT: Final = math.inf
+"""For a text that is no date."""
+
+TIME_WIDTHS: Final = (3000.0, 250.0, 20.0, 1.0)
+"""Distance between neighbouring anchors at each scale, in days."""
+
+_SHORTEST: Final = 8
+_LONGEST: Final = 40
+
+
+def _packed(letters: str) -> int:
+    """Return three letters as one number."""
+    first, second, third = map(ord, letters)
+    return first << 16 | second << 8 | third
+
+
+_WEEKDAYS: Final = tuple(map(_packed, ("mon", "tue", "wed", "thu", "fri", "sat", "sun")))
+_MONTHS: Final = tuple(map(_packed, "jan feb mar apr may jun jul aug sep oct nov dec".split()))  # noqa: SIM905 - shorter
+_MONTH_LENGTHS: Final = (7, 8, 5, 5, 3, 4, 4, 6, 9, 7, 8, 8)
+_ZONES: Final = tuple(map(_packed, ("gmt", "utc")))
+_Z, _T = ord("z"), ord("t")
+
+
+def digit(text: Any, at: int, end: int) -> int:
+    """Return the digit at a place of a text, or -1."""
+    if at >= end:
+        return -1
+    value = int(text[nth(at)]) - 48
+    return value if 0 <= value <= 9 else -1
+
+
+def digits_end(text: Any, at: int, end: int) -> int:
+    """Return where the digits that start at a place end."""
+    while digit(text, at, end) >= 0:
+        at += 1
+    return at
+
+
+def whole(text: Any, start: int, end: int) -> int:
+    """Return the number that some digits, at most 18, write."""
+    value = 0
+    for at in range(start, end):
+        value = 10 * value + int(text[nth(at)]) - 48
+    return value
+
+
+def _letter(text: Any, at: int, end: int) -> bool:
+    return at < end and 97 <= text[nth(at)] <= 122
+
+
+def _month(first: int, length: int) -> int:
+    """Return the month that a word names, 0 if none."""
+    for month in range(12):
+        if _MONTHS[month] == first and (length == 3 or length == _MONTH_LENGTHS[month] or (month == 8 and length == 4)):
+            return month + 1
+    return 0
+
+
+def _is_weekday_or_zone(first: int, length: int) -> bool:
+    known = False
+    for zone in _ZONES:
+        known = known or (first == zone and length == 3)
+    for day in _WEEKDAYS:
+        known = known or (first == day and length <= 9)
+    return known
+
+
+def _clock_end(text: Any, at: int, end: int) -> int:
+    """Return where a time of day such as ``12:30:05.25`` ends, or the start if there is none."""
+    start = at
+    stop = digits_end(text, at, end)
+    if not 1 <= stop - at <= 2 or stop >= end or text[nth(stop)] != 58 or digits_end(text, stop + 1, end) != stop + 3:
+        return start
+    at = stop + 3
+    if at < end and text[nth(at)] == 58 and digits_end(text, at + 1, end) == at + 3:
+        at += 3
+        if at + 1 < end and (text[nth(at)] == 46 or text[nth(at)] == 44):
+            at = digits_end(text, at + 1, end)
+    return at
+
+
+def _clock(text: Any, at: int, end: int) -> float:
+    """Return the seconds since midnight of a time of day that stands at a place."""
+    stop = digits_end(text, at, end)
+    seconds = 3600.0 * whole(text, at, stop) + 60.0 * whole(text, stop + 1, stop + 3)
+    at = stop + 3
+    if at < end and text[nth(at)] == 58:
+        seconds += whole(text, at + 1, at + 3)
+        part = 0.1
+        at += 4 if at + 3 < end and text[nth(at + 3)] in (44, 46) else end
+        while digit(text, at, end) >= 0:
+            seconds += part * digit(text, at, end)
+            part *= 0.1
+            at += 1
+    return seconds
+
+
+def _zone_end(text: Any, at: int, end: int) -> int:
+    """Return where an offset such as ``+02:00`` or ``-0800`` ends, or the start if there is none."""
+    if at >= end or (text[nth(at)] != 43 and text[nth(at)] != 45):
+        return at
+    stop = digits_end(text, at + 1, end)
+    if stop == at + 5:
+        return stop
+    if stop == at + 3:
+        if stop < end and text[nth(stop)] == 58 and digits_end(text, stop + 1, end) == stop + 3:
+            return stop + 3
+        return stop
+    return at
+
+
+def _zone(text: Any, at: int, stop: int) -> float:
+    """Return the seconds east of Greenwich of an offset."""
+    hours = whole(text, at + 1, at + 3)
+    minutes = whole(text, stop - 2, stop) if stop > at + 3 else 0
+    seconds = 3600.0 * hours + 60.0 * minutes
+    return -seconds if text[nth(at)] == 45 else seconds
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Return the days from 1970-01-01 in the Gregorian calendar."""
+    shifted = year - 1 if month <= 2 else year
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+def instant(text: Any, start: int, end: int) -> float:
+    """Return the days from 1970-01-01 to the date that a text is, or NO_INSTANT if it is none."""
+    if not _SHORTEST <= end - start <= _LONGEST or digits_end(text, start, end) == end:
+        return NO_INSTANT
+    year, month, day, seconds, timed = 0, 0, 0, 0.0, False
+    at = start
+    while at < end:
+        point = text[nth(at)]
+        if _letter(text, at, end):
+            stop = at
+            while _letter(text, stop, end):
+                stop += 1
+            if stop - at >= 3:
+                first = int(text[nth(at)]) << 16 | int(text[nth(at + 1)]) << 8 | int(text[nth(at + 2)])
+                named = _month(first, stop - at)
+                if named > 0 and month == 0:
+                    month = named
+                elif not _is_weekday_or_zone(first, stop - at):
+                    return NO_INSTANT
+            elif (
+                stop - at != 1
+                or day == 0
+                or (point != _Z and point != _T)
+                or (point == _T) == timed
+                or (point == _T and digit(text, stop, end) < 0)
+            ):
+                return NO_INSTANT
+            at = stop
+        elif digit(text, at, end) >= 0:
+            stop = _clock_end(text, at, end)
+            if stop > at and not timed:
+                seconds, timed = _clock(text, at, end), True
+                at = stop + 1 if stop < end and text[nth(stop)] == 32 else stop
+                stop = _zone_end(text, at, end)
+                if stop > at:
+                    seconds -= _zone(text, at, stop)
+                    at = stop
+                continue
+            stop = digits_end(text, at, end)
+            length = stop - at
+            if length == 4 and year == 0 and (month > 0 or day == 0):
+                year = whole(text, at, stop)
+            elif length <= 2 and year > 0 and month == 0 and day == 0:
+                month = whole(text, at, stop)
+            elif length <= 2 and day == 0:
+                day = whole(text, at, stop)
+            elif length == 2 and year == 0 and month > 0:
+                year = whole(text, at, stop)
+                year += 2000 if year < 70 else 1900
+            else:
+                return NO_INSTANT
+            at = stop
+        elif point == 32 or 44 <= point <= 47:
+            at += 1
+        else:
+            return NO_INSTANT
+    if year == 0 or not 1 <= month <= 12 or not 1 <= day <= 31:
+        return NO_INSTANT
+    return _days(year, month, day) + seconds / 86400.0
+
+
+INSTANTS: Final = (
+    *(digit, digits_end, whole, _letter, _month, _is_weekday_or_zone),
+    *(_clock_end, _clock, _zone_end, _zone, _days, instant),
+)
+"""What a kernel that calls `instant` has to name as its helpers."""
