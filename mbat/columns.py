@@ -262,19 +262,13 @@ def _checked(key: object) -> str:
 
 def _joined(strings: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     r"""Return the code points of all strings, NFKC and lower-cased, with "\n" after each, and where each ends."""
-    lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
     joined = "\n".join(strings)
-    if not joined.isascii() and not unicodedata.is_normalized("NFKC", joined):
-        strings = [unicodedata.normalize("NFKC", string) for string in strings]
-        lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
+    if not joined.isascii():  # only then do lengths change, and only then is lower() slow for the whole
+        strings = [one if one.isascii() else unicodedata.normalize("NFKC", one).lower() for one in strings]
         joined = "\n".join(strings)
-    text = joined.lower()
-    if len(text) != len(joined):  # a few letters, such as U+0130, become two when lower-cased
-        lowered = [string.lower() for string in strings]
-        lengths = np.fromiter(map(len, lowered), dtype=np.int64, count=len(strings))
-        text = "\n".join(lowered)
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return points, np.cumsum(lengths + 1) - 1
+    lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
+    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return np.where(points - np.uint32(ord("A")) < 26, points | 32, points), np.cumsum(lengths + 1) - 1
 
 
 def _located(error: Exception, documents: Sequence[Any]) -> DocumentError:

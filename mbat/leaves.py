@@ -36,10 +36,13 @@ CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, POINT_TAG, SCALE_TAG = 0, 1, 2, 3, 4, 5
 TIME_TAG: Final = SCALE_TAG + SCALES
 CONSTANT_TAG: Final = TIME_TAG + SCALES
-WORD_GAIN, GRAM_GAIN, EXACT_GAIN, SCALE_GAIN = 0, 1, 2, 3
+WORD_GAIN, GRAM_GAIN, EXACT_GAIN, POINT_GAIN, TIME_GAIN, QUANTITY_GAIN, SCALE_GAIN = range(7)
 
 _GRAM_WEIGHT: Final = 0.7
 _EXACT_WEIGHT: Final = 2.5
+_POINT_WEIGHT: Final = 1.9
+_TIME_WEIGHT: Final = 1.0
+_QUANTITY_WEIGHT: Final = 0.3
 _SCALE_GAINS: Final = (1.8, 1.26, 0.9, 0.63)
 
 _TEXT_SOFTNESS: Final = 0.9
@@ -90,7 +93,8 @@ class LeafWeights(NamedTuple):
     idf : float64 array, its length a power of two
         Weight of a symbol by the low bits of its code.
     gains : float64 array
-        Weight of a word, a 3-gram, a value that is one symbol, a number at each scale.
+        Weight of a word, a 3-gram, a value that is one symbol, a point at each scale; of an instant and of a number in
+        a text, relative to a number; of a number at each scale. 0 stands for what is not coded.
     scale_widths : float64 array
         Distance between neighbouring anchors at each scale, in standard deviations of the path.
     softness : TextSoftness
@@ -156,14 +160,16 @@ def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: ND
     scales = [f"{kind} {i}" for kind in ("scale", "time") for i in range(SCALES)]
     names = ["word", "3-gram", "text", "number", "point", *scales, *CONSTANTS]
     word, gram = {"text": (1.0, _GRAM_WEIGHT), "words": (1.0, 0.0), "symbol": (0.0, 0.0)}[strings]
-    scale_gains = _SCALE_GAINS if numbers == "scaled" else (0.0,) * SCALES
+    scaled = float(numbers == "scaled")
+    read = scaled * float(strings == "text")
+    kinds = scaled * _POINT_WEIGHT, read * _TIME_WEIGHT, read * _QUANTITY_WEIGHT
     constant, number = shares_of(softness), shares_of(_NUMBER_SOFTNESS * softness)
     element = shares_of(POSITION_SOFTNESS * softness)
     fitted = len(idf) > 1
     return LeafWeights(
         tags=np.array([domain(seed, name) for name in names], dtype=np.int64),
         idf=idf,
-        gains=np.array([word, gram, _EXACT_WEIGHT, *scale_gains], dtype=np.float64),
+        gains=np.array([word, gram, _EXACT_WEIGHT, *kinds, *(scaled * gain for gain in _SCALE_GAINS)]),
         scale_widths=np.array(SCALE_WIDTHS, dtype=np.float64),
         softness=TextSoftness(
             per_word=_TEXT_SOFTNESS * softness,

@@ -25,12 +25,14 @@ from mbat.leaves import (
     EXACT_GAIN,
     EXACT_NUMBER_TAG,
     EXACT_TEXT_TAG,
-    GRAM_GAIN,
     MOST_OF_NO_BAG,
+    POINT_GAIN,
     POINT_TAG,
+    QUANTITY_GAIN,
     SCALE_GAIN,
     SCALE_TAG,
     SCALES,
+    TIME_GAIN,
     TIME_TAG,
     WORD_GAIN,
     LeafPlaces,
@@ -56,8 +58,6 @@ _GOLDEN_STEP: Final = 2531  # _SCALE_PART over the golden ratio, odd
 
 _EXACT_SHARE: Final = EXACT_ATOMS**-0.5
 
-_POINT_GAIN: Final = 1.9
-_QUANTITY_SHARE: Final = 0.3
 _DATE_TEXT_SHARE: Final = 0.5
 
 _OTHERS, _NUMBERS = 0, 1
@@ -142,7 +142,7 @@ def _number(z: float, share: float, place: int, used: int, how: LeafWeights, buf
 def _time(days: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the anchors around an instant at each scale."""
     for scale in range(len(TIME_WIDTHS)):
-        gain, tag = how.gains[SCALE_GAIN + scale], how.tags[TIME_TAG + scale]
+        gain, tag = how.gains[TIME_GAIN] * how.gains[SCALE_GAIN + scale], how.tags[TIME_TAG + scale]
         used = _put_anchors(days / TIME_WIDTHS[scale], scale, tag, gain, place, used, how, buffer)
     return used
 
@@ -153,7 +153,7 @@ def _point(cursor: Any, place: int, used: int, leaves: Leaves, how: LeafWeights,
     if latitude != latitude:
         return used
     bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
-    return put_point(latitude, longitude, how.tags[POINT_TAG], _POINT_GAIN, bound, free, used, buffer)
+    return put_point(latitude, longitude, how.tags[POINT_TAG], how.gains[POINT_GAIN], bound, free, used, buffer)
 
 
 def _text(
@@ -163,19 +163,21 @@ def _text(
     place = places.place[path]
     first = used
     used = bag(begin, end, place, used, cursor[2], leaves, how, buffer)
-    if used <= first or how.gains[SCALE_GAIN] == 0.0 or how.gains[GRAM_GAIN] == 0.0:
+    if used <= first or how.gains[TIME_GAIN] + how.gains[QUANTITY_GAIN] == 0.0:
         return used
     if used + MOST_OF_NO_BAG * MOST_QUANTITIES > len(buffer.codes):
         return -1
-    days = instant(leaves.text, begin, end)
+    days = instant(leaves.text, begin, end) if how.gains[TIME_GAIN] > 0.0 else NO_INSTANT
     if days != NO_INSTANT:
         for i in range(first, used):
             buffer.bound[nth(i)] *= _DATE_TEXT_SHARE
             buffer.free[nth(i)] *= _DATE_TEXT_SHARE
         return _time(days, place, used, how, buffer)
+    if how.gains[QUANTITY_GAIN] == 0.0:
+        return used
     count = quantities(leaves.text, begin, end, buffer.quantities)
     for i in range(count):
-        share = _QUANTITY_SHARE / math.sqrt(count)
+        share = how.gains[QUANTITY_GAIN] / math.sqrt(count)
         used = _number(_scaled_number(buffer.quantities[i], path, places), share, place, used, how, buffer)
     return used
 
