@@ -38,7 +38,7 @@ class Encoder:
     The principle is:
 
     1. A leaf is a weighted sum of random sparse vectors (atoms): of its words and character 3-grams, of
-       anchors near a number, of a symbol for true, false, null and what is empty.
+       anchors near a number, an instant or a point on the globe, of a symbol for true, false, null and what is empty.
     2. A key binds a value by a random orthogonal matrix M, softened so that part of the value shows
        under any key: ``B = (softness I + M) / sqrt(softness^2 + 1)``. Elements of arrays are bound by their
        positions likewise.
@@ -63,9 +63,10 @@ class Encoder:
     binding : {"signed-permutation", "haar"}, default "signed-permutation"
         Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
     strings : {"text", "words", "symbol"}, default "text"
-        What strings have in common: words and character 3-grams, words alone, or nothing unless equal.
+        What strings have in common: words, character 3-grams, dates and numbers in them; words alone; or nothing
+        unless equal.
     numbers : {"scaled", "symbol"}, default "scaled"
-        Whether near numbers are alike, or alike only if equal.
+        Whether near numbers, dates and points on the globe are alike, or numbers alike only if equal.
 
     Examples
     --------
