@@ -24,11 +24,19 @@ POINT_SYMBOLS: Final = 27 * len(POINT_WIDTHS)
 """How many symbols a point takes."""
 
 _RADIUS: Final = 6371.0
-_LATITUDES: Final = frozenset(("lat", "latitude"))
-_LONGITUDES: Final = frozenset(("lon", "lng", "long", "longitude"))
+_NO_ROLE, _LATITUDE, _LONGITUDE, _COORDINATES, _TYPE = range(5)
+_PARTNERS: Final = ((_LATITUDE, _LONGITUDE), (_COORDINATES, _TYPE))
+_ROLES: Final = {
+    **dict.fromkeys(("lat", "latitude"), _LATITUDE),
+    **dict.fromkeys(("lon", "lng", "long", "longitude"), _LONGITUDE),
+    "coordinates": _COORDINATES,
+    "type": _TYPE,
+}
 _POINT: Final = np.array([ord(letter) for letter in "point"], dtype=np.uint32)
 
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
+
+Items = NDArray[np.int64]
 
 
 class Points(NamedTuple):
@@ -50,7 +58,7 @@ NO_POINTS: Final = Points(np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
 class PointFinder:
-    """Knows which paths of a table may hold points, and finds the points of its batches.
+    """Finds the points of batches of one path table.
 
     Parameters
     ----------
@@ -60,98 +68,86 @@ class PointFinder:
 
     def __init__(self, paths: PathTable) -> None:
         self._paths = paths
-        self._seen = 0
-        self._latitudes: dict[int, int] = {}
-        self._longitudes: dict[int, int] = {}
-        self._arrays: dict[int, int] = {}
-        self._types: dict[int, int] = {}
+        self._roles = bytearray()
 
     def points(self, columns: Columns) -> Points:
         """Return the points of a batch."""
-        self._learn()
-        pairs = [(above, latitude, self._longitudes.get(above)) for above, latitude in self._latitudes.items()]
-        arrays = [(above, array, self._types.get(above)) for above, array in self._arrays.items()]
-        view = _View(columns)
-        found = [view.pairs(above, lat, lon) for above, lat, lon in pairs if lon is not None]
-        found += [view.geojson(above, array, kind) for above, array, kind in arrays if kind is not None]
-        found = [(latitudes, longitudes) for latitudes, longitudes in found if len(latitudes)]
-        return view.points(found) if found else NO_POINTS
-
-    def _learn(self) -> None:
-        """Note the new paths whose keys are those of points."""
-        paths = self._paths
-        for path in range(self._seen, len(paths)):
-            key, above = paths.keys[path], paths.parents[path]
-            name = "" if key is None else key.lower()
-            if name in _LATITUDES:
-                self._latitudes[above] = path
-            elif name in _LONGITUDES:
-                self._longitudes[above] = path
-            elif name == "coordinates":
-                self._arrays[above] = path
-            elif name == "type":
-                self._types[above] = path
-        self._seen = len(paths)
+        for path in range(len(self._roles), len(self._paths)):
+            self._roles.append(_ROLES.get((self._paths.keys[path] or "").lower(), _NO_ROLE))
+        if not any(first in self._roles and second in self._roles for first, second in _PARTNERS):
+            return NO_POINTS
+        view = _View(columns, np.array(self._roles, dtype=np.int8))
+        found = [view.pairs(), view.geojson()]
+        latitudes, longitudes = (np.concatenate(items) for items in zip(*found, strict=True))
+        return view.points(latitudes, longitudes) if len(latitudes) else NO_POINTS
 
 
 class _View:
-    """A batch, looked at for points."""
+    """A batch, looked at for points; what it returns are items."""
 
-    def __init__(self, columns: Columns) -> None:
-        self._columns, self._items = columns, columns.items
-        self._elements = columns.paths
+    def __init__(self, columns: Columns, roles: NDArray[np.int8]) -> None:
+        self._columns = columns
+        self._paths, self._kinds = columns.items >> KIND_BITS, columns.items & _KIND_MASK
+        self._roles = roles[self._paths]
+        self._parents = np.array(columns.paths.parents, dtype=np.int64)
 
-    def _where(self, path: int, kind: Kind) -> NDArray[np.int64]:
-        return np.flatnonzero(self._items == (path << KIND_BITS | kind))
+    def _where(self, role: int, kind: Kind) -> Items:
+        return np.flatnonzero((self._roles == role) & (self._kinds == kind))
 
-    def pairs(self, above: int, latitude: int, longitude: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the items of the latitudes and longitudes that stand in one object."""
-        latitudes, longitudes = self._where(latitude, Kind.NUMBER), self._where(longitude, Kind.NUMBER)
-        objects = self._where(above, Kind.OBJECT)
-        return _joined(objects, latitudes, longitudes)
+    def pairs(self) -> tuple[Items, Items]:
+        """Return the latitudes and longitudes that stand in one object."""
+        return self._joined(self._where(_LATITUDE, Kind.NUMBER), self._where(_LONGITUDE, Kind.NUMBER))
 
-    def geojson(self, above: int, array: int, kind: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the items of latitude and longitude of the GeoJSON points."""
-        types, arrays = self._where(kind, Kind.STRING), self._where(array, Kind.ARRAY)
-        if not len(types) or not len(arrays):
-            return NO_POINTS.items, NO_POINTS.items
-        types = types[self._are_points(types)]
-        number = self._elements.child(array, None) << KIND_BITS | Kind.NUMBER
-        arrays = arrays[arrays + 2 < len(self._items)]
-        arrays = arrays[(self._items[arrays + 1] == number) & (self._items[arrays + 2] == number)]
-        _, arrays = _joined(self._where(above, Kind.OBJECT), types, arrays)
+    def geojson(self) -> tuple[Items, Items]:
+        """Return the latitudes and longitudes of the GeoJSON points."""
+        types = self._where(_TYPE, Kind.STRING)
+        arrays = self._where(_COORDINATES, Kind.ARRAY)
+        arrays = arrays[arrays + 2 < len(self._paths)]
+        arrays = arrays[self._holds_number(arrays, 1) & self._holds_number(arrays, 2)]
+        _, arrays = self._joined(types[self._are_points(types)], arrays)
         return arrays + 2, arrays + 1
 
-    def _are_points(self, types: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _holds_number(self, arrays: Items, position: int) -> NDArray[np.bool_]:
+        """Return which arrays, of at least as many elements or followed by other items, hold a number there."""
+        items = arrays + position
+        held: NDArray[np.bool_] = self._parents[self._paths[items]] == self._paths[arrays]
+        held &= self._kinds[items] == Kind.NUMBER
+        return held
+
+    def _are_points(self, types: Items) -> NDArray[np.bool_]:
         """Return which of some strings are "Point"."""
-        strings = np.cumsum((self._items & _KIND_MASK) == Kind.STRING) - 1
-        ends = self._columns.text_ends[strings[types]]
-        starts = np.where(strings[types] > 0, self._columns.text_ends[strings[types] - 1] + 1, 0)
-        five = ends - starts == len(_POINT)
-        letters = np.where(five, starts, 0)[:, None] + np.arange(len(_POINT))
-        same: NDArray[np.bool_] = five & (self._columns.text.take(letters, mode="clip") == _POINT).all(axis=1)
+        strings = (np.cumsum(self._kinds == Kind.STRING) - 1)[types]
+        ends = self._columns.text_ends[strings]
+        starts = np.where(strings > 0, self._columns.text_ends[strings - 1] + 1, 0)
+        letters = starts[:, None] + np.arange(len(_POINT))
+        same: NDArray[np.bool_] = (self._columns.text.take(letters, mode="clip") == _POINT).all(axis=1)
+        same &= ends - starts == len(_POINT)
         return same
 
-    def points(self, found: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Points:
-        """Return the pairs of items that are in range, in the order of the batch."""
-        latitudes, longitudes = (np.concatenate(items) for items in zip(*found, strict=True))
-        values = self._columns.numbers[np.cumsum((self._items & _KIND_MASK) == Kind.NUMBER) - 1]
-        good = (np.abs(values[latitudes]) <= 90.0) & (np.abs(values[longitudes]) <= 360.0)
-        latitudes, longitudes = latitudes[good], longitudes[good]
-        items = np.concatenate([latitudes, longitudes])
-        degrees = np.full((len(items), 2), np.nan)
-        degrees[: len(latitudes)] = np.stack([values[latitudes], values[longitudes]], axis=1)
+    def _joined(self, first: Items, second: Items) -> tuple[Items, Items]:
+        """Return the items of two kinds that the same object holds."""
+        if not len(first) or not len(second):
+            return first[:0], second[:0]
+        _, one, other = np.intersect1d(self._holders(first), self._holders(second), return_indices=True)
+        return first[one], second[other]
+
+    def _holders(self, items: Items) -> Items:
+        """Return the object that holds each item: the last of the path above that comes before it."""
+        objects = np.flatnonzero(self._kinds == Kind.OBJECT)
+        size = len(self._paths)
+        keys = np.sort(self._paths[objects] * size + objects)
+        found: Items = np.searchsorted(keys, self._parents[self._paths[items]] * size + items) - 1
+        return found
+
+    def points(self, latitudes: Items, longitudes: Items) -> Points:
+        """Return the points whose coordinates are in range, in the order of the batch."""
+        numbers = np.cumsum(self._kinds == Kind.NUMBER) - 1
+        degrees = self._columns.numbers[numbers[np.stack([latitudes, longitudes], axis=1)]]
+        good = (np.abs(degrees) <= (90.0, 360.0)).all(axis=1)
+        items = np.concatenate([latitudes[good], longitudes[good]])
+        both = np.concatenate([degrees[good], np.full((int(good.sum()), 2), np.nan)])
         order = np.argsort(items)
-        return Points(items[order], degrees[order].reshape(-1))
-
-
-def _joined(
-    holders: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the items of two paths that the same object holds."""
-    owners = np.searchsorted(holders, first), np.searchsorted(holders, second)
-    _, one, other = np.intersect1d(*owners, return_indices=True)
-    return first[one], second[other]
+        return Points(items[order], both[order].reshape(-1))
 
 
 def sine(degrees: float) -> float:

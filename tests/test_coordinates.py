@@ -102,3 +102,12 @@ def test_numbers_that_are_symbols_make_no_point() -> None:
 @given(st.floats(-360, 720))
 def test_the_sine_is_right_to_the_last_digits(degrees: float) -> None:
     assert sine(degrees) == pytest.approx(math.sin(math.radians(degrees)), abs=3e-15)
+
+
+def test_points_under_keys_that_are_data_are_found_among_each_other() -> None:
+    document = {f"city {i}": {"lat": i % 90, "lon": -i % 180} for i in range(2000)}
+    assert places(document) == [[i % 90, -i % 180] for i in range(2000)]
+
+
+def test_an_object_with_two_names_of_a_latitude_is_one_point() -> None:
+    assert len(places({"lat": 1, "latitude": 1, "lon": 2})) == 1
