@@ -18,6 +18,11 @@ NO_INSTANT: Final = math.inf
 TIME_WIDTHS: Final = (3000.0, 250.0, 20.0, 1.0)
 """Distance between neighbouring anchors at each scale, in days."""
 
+DATE_FIELDS: Final = 5
+"""Size of the scratch that `instant` needs."""
+
+_YEAR, _MONTH, _DAY, _SECONDS, _TIMED = range(DATE_FIELDS)
+
 _SHORTEST: Final = 8
 _LONGEST: Final = 40
 
@@ -140,69 +145,84 @@ def _days(year: int, month: int, day: int) -> int:
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-def instant(text: Any, start: int, end: int) -> float:
-    """Return the days from 1970-01-01 to the date that a text is, or NO_INSTANT if it is none."""
+def _read_word(text: Any, at: int, end: int, date: Any) -> int:
+    """Take in a month, a weekday, a zone or the T before a time; return where it ends, or -1 if it is none of them."""
+    stop = at
+    while _letter(text, stop, end):
+        stop += 1
+    if stop - at >= 3:
+        first = int(text[nth(at)]) << 16 | int(text[nth(at + 1)]) << 8 | int(text[nth(at + 2)])
+        month = _month(first, stop - at)
+        if month > 0 and date[_MONTH] == 0.0:
+            date[_MONTH] = month
+            return stop
+        return stop if _is_weekday_or_zone(first, stop - at) else -1
+    timed = date[_TIMED] != 0.0
+    if stop - at == 1 and date[_DAY] != 0.0:
+        if text[nth(at)] == _T and not timed and digit(text, stop, end) >= 0:
+            return stop
+        if text[nth(at)] == _Z and timed:
+            return stop
+    return -1
+
+
+def _read_clock(text: Any, at: int, end: int, date: Any) -> int:
+    """Take in a time of day and the offset from Greenwich after it; return where they end."""
+    date[_SECONDS], date[_TIMED] = _clock(text, at, end), 1.0
+    stop = _clock_end(text, at, end)
+    at = stop + 1 if stop < end and text[nth(stop)] == 32 else stop
+    stop = _zone_end(text, at, end)
+    if stop > at:
+        date[_SECONDS] -= _zone(text, at, stop)
+    return stop
+
+
+def _read_number(text: Any, at: int, end: int, date: Any) -> int:
+    """Take in a year, a month or a day; return where it ends, or -1 if it can be none of them."""
+    stop = digits_end(text, at, end)
+    length = stop - at
+    no_year, no_month, no_day = date[_YEAR] == 0.0, date[_MONTH] == 0.0, date[_DAY] == 0.0
+    if length == 4 and no_year and (no_day or not no_month):
+        date[_YEAR] = whole(text, at, stop)
+    elif length <= 2 and no_month and no_day and not no_year:
+        date[_MONTH] = whole(text, at, stop)
+    elif length <= 2 and no_day:
+        date[_DAY] = whole(text, at, stop)
+    elif length == 2 and no_year and not no_month:
+        year = whole(text, at, stop)
+        date[_YEAR] = year + (2000 if year < 70 else 1900)
+    else:
+        return -1
+    return stop
+
+
+def instant(text: Any, start: int, end: int, date: Any) -> float:
+    """Return the days from 1970-01-01 to the date that a text is, or NO_INSTANT if it is none; `date` is scratch."""
     if not _SHORTEST <= end - start <= _LONGEST or digits_end(text, start, end) == end:
         return NO_INSTANT
-    year, month, day, seconds, timed = 0, 0, 0, 0.0, False
+    for field in range(DATE_FIELDS):
+        date[field] = 0.0
     at = start
-    while at < end:
+    while 0 <= at < end:
         point = text[nth(at)]
         if _letter(text, at, end):
-            stop = at
-            while _letter(text, stop, end):
-                stop += 1
-            if stop - at >= 3:
-                first = int(text[nth(at)]) << 16 | int(text[nth(at + 1)]) << 8 | int(text[nth(at + 2)])
-                named = _month(first, stop - at)
-                if named > 0 and month == 0:
-                    month = named
-                elif not _is_weekday_or_zone(first, stop - at):
-                    return NO_INSTANT
-            elif (
-                stop - at != 1
-                or day == 0
-                or (point != _Z and point != _T)
-                or (point == _T) == timed
-                or (point == _T and digit(text, stop, end) < 0)
-            ):
-                return NO_INSTANT
-            at = stop
+            at = _read_word(text, at, end, date)
         elif digit(text, at, end) >= 0:
-            stop = _clock_end(text, at, end)
-            if stop > at and not timed:
-                seconds, timed = _clock(text, at, end), True
-                at = stop + 1 if stop < end and text[nth(stop)] == 32 else stop
-                stop = _zone_end(text, at, end)
-                if stop > at:
-                    seconds -= _zone(text, at, stop)
-                    at = stop
-                continue
-            stop = digits_end(text, at, end)
-            length = stop - at
-            if length == 4 and year == 0 and (month > 0 or day == 0):
-                year = whole(text, at, stop)
-            elif length <= 2 and year > 0 and month == 0 and day == 0:
-                month = whole(text, at, stop)
-            elif length <= 2 and day == 0:
-                day = whole(text, at, stop)
-            elif length == 2 and year == 0 and month > 0:
-                year = whole(text, at, stop)
-                year += 2000 if year < 70 else 1900
+            if date[_TIMED] == 0.0 and _clock_end(text, at, end) > at:
+                at = _read_clock(text, at, end, date)
             else:
-                return NO_INSTANT
-            at = stop
-        elif point == 32 or 44 <= point <= 47:
-            at += 1
+                at = _read_number(text, at, end, date)
         else:
-            return NO_INSTANT
-    if year == 0 or not 1 <= month <= 12 or not 1 <= day <= 31:
+            at = at + 1 if point == 32 or 44 <= point <= 47 else -1
+    year, month, day = int(date[_YEAR]), int(date[_MONTH]), int(date[_DAY])
+    if at < 0 or year == 0 or not 1 <= month <= 12 or not 1 <= day <= 31:
         return NO_INSTANT
-    return _days(year, month, day) + seconds / 86400.0
+    return _days(year, month, day) + float(date[_SECONDS]) / 86400.0
 
 
 INSTANTS: Final = (
     *(digit, digits_end, whole, _letter, _month, _is_weekday_or_zone),
-    *(_clock_end, _clock, _zone_end, _zone, _days, instant),
+    *(_clock_end, _clock, _zone_end, _zone, _days),
+    *(_read_word, _read_clock, _read_number, instant),
 )
 """What a kernel that calls `instant` has to name as its helpers."""

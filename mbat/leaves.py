@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import Columns
 from mbat.hashing import domain
+from mbat.instants import DATE_FIELDS
 from mbat.quantities import MOST_QUANTITIES
 
 SCALES: Final = 4
@@ -137,7 +138,7 @@ class SymbolBuffer(NamedTuple):
         Where the symbols of each item end; an object or array has none.
     slots : int64 array, its length a power of two
         Scratch: the hash table in which a string's symbols are counted.
-    quantities : float64 array
+    numbers : float64 array
         Scratch: the numbers in a string.
     """
 
@@ -146,7 +147,7 @@ class SymbolBuffer(NamedTuple):
     free: NDArray[np.float64]
     ends: NDArray[np.int64]
     slots: NDArray[np.int64]
-    quantities: NDArray[np.float64]
+    numbers: NDArray[np.float64]
 
 
 def shares_of(softness: float) -> tuple[float, float]:
@@ -193,5 +194,5 @@ def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
         free=np.empty(size, dtype=np.float64),
         ends=np.empty(max(1, min(size, len(columns.items))), dtype=np.int64),
         slots=np.zeros(slots, dtype=np.int64),
-        quantities=np.zeros(MOST_QUANTITIES),
+        numbers=np.zeros(max(MOST_QUANTITIES, DATE_FIELDS)),
     )

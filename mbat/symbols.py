@@ -167,7 +167,7 @@ def _text(
         return used
     if used + MOST_OF_NO_BAG * MOST_QUANTITIES > len(buffer.codes):
         return -1
-    days = instant(leaves.text, begin, end) if how.gains[TIME_GAIN] > 0.0 else NO_INSTANT
+    days = instant(leaves.text, begin, end, buffer.numbers) if how.gains[TIME_GAIN] > 0.0 else NO_INSTANT
     if days != NO_INSTANT:
         for i in range(first, used):
             buffer.bound[nth(i)] *= _DATE_TEXT_SHARE
@@ -175,10 +175,10 @@ def _text(
         return _time(days, place, used, how, buffer)
     if how.gains[QUANTITY_GAIN] == 0.0:
         return used
-    count = quantities(leaves.text, begin, end, buffer.quantities)
+    count = quantities(leaves.text, begin, end, buffer.numbers)
     for i in range(count):
         share = how.gains[QUANTITY_GAIN] / math.sqrt(count)
-        used = _number(_scaled_number(buffer.quantities[i], path, places), share, place, used, how, buffer)
+        used = _number(_scaled_number(buffer.numbers[i], path, places), share, place, used, how, buffer)
     return used
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbat import Encoder
-from mbat.instants import NO_INSTANT, instant
+from mbat.instants import DATE_FIELDS, NO_INSTANT, instant
 
 EPOCH: Final = dt.datetime(1970, 1, 1)
 MONTHS: Final = tuple(f"{dt.date(2000, month, 1):%B}" for month in range(1, 13))
@@ -20,7 +20,7 @@ MONTHS: Final = tuple(f"{dt.date(2000, month, 1):%B}" for month in range(1, 13))
 def read(text: str) -> dt.datetime | None:
     """Return the date that a text is read as, to the microsecond."""
     points = [ord(letter) for letter in text.lower()]
-    days = instant(points, 0, len(points))
+    days = instant(points, 0, len(points), [0.0] * DATE_FIELDS)
     return None if days == NO_INSTANT else EPOCH + dt.timedelta(microseconds=round(days * 86400e6))
 
 
