@@ -18,7 +18,7 @@ from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.errors import DocumentError
 from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Numbers, Parameters, Strings, checked, shares
-from mbat.paths import PathTable, parse_path
+from mbat.paths import parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
 from mbat.reference import bundle_densely, dense_leaves
@@ -251,7 +251,8 @@ class Encoder:
         vector : array of shape (dim,)
             The vector of a document.
         path : str
-            Such as ``seller.name``. A ``[]`` undoes the binding of the first element.
+            Such as ``seller.name``. A ``[]`` undoes the binding of the first element. Nothing is undone for a key
+            that was skipped because no fitted document has it.
 
         Returns
         -------
@@ -264,16 +265,12 @@ class Encoder:
         >>> round(float(held @ encoder.encode_one("Ann")), 5)
         1.0
         """
-        p = self._parameters
-        binding = self._binding
-        table = PathTable(p.seed)
+        seed = self._parameters.seed
         held = np.asarray(vector, dtype=np.float64)
-        number = 0
-        for step in parse_path(path):
-            number = table.child(number, step)
-            held = binding.apply_transpose(table.key_hashes[number], held)
-            if step is None:
-                held = binding.apply_transpose(sequence_hash(p.seed), held)
+        for name in self._ready().binding_names(parse_path(path)):
+            held = self._binding.apply_transpose(name, held)
+            if name == array_hash(seed):
+                held = self._binding.apply_transpose(sequence_hash(seed), held)
         return held
 
     def decode(

@@ -23,6 +23,7 @@ DATE_FIELDS: Final = 5
 
 _YEAR, _MONTH, _DAY, _SECONDS, _TIMED = range(DATE_FIELDS)
 
+_LONGEST_DAY: Final = 86401.0  # one that ends with a leap second
 _SHORTEST: Final = 8
 _LONGEST: Final = 40
 
@@ -167,8 +168,10 @@ def _read_word(text: Any, at: int, end: int, date: Any) -> int:
 
 
 def _read_clock(text: Any, at: int, end: int, date: Any) -> int:
-    """Take in a time of day and the offset from Greenwich after it; return where they end."""
+    """Take in a time of day and the offset from Greenwich after it; return their end, or -1 if there is no such time."""
     date[_SECONDS], date[_TIMED] = _clock(text, at, end), 1.0
+    if date[_SECONDS] >= _LONGEST_DAY:
+        return -1
     stop = _clock_end(text, at, end)
     at = stop + 1 if stop < end and text[nth(stop)] == 32 else stop
     stop = _zone_end(text, at, end)
@@ -215,9 +218,10 @@ def instant(text: Any, start: int, end: int, date: Any) -> float:
         else:
             at = at + 1 if point == 32 or 44 <= point <= 47 else -1
     year, month, day = int(date[_YEAR]), int(date[_MONTH]), int(date[_DAY])
-    if at < 0 or year == 0 or not 1 <= month <= 12 or not 1 <= day <= 31:
+    if at < 0 or year == 0 or not 1 <= month <= 12 or day < 1:
         return NO_INSTANT
-    return _days(year, month, day) + float(date[_SECONDS]) / 86400.0
+    days, next_month = _days(year, month, day), _days(year + month // 12, month % 12 + 1, 1)
+    return days + float(date[_SECONDS]) / 86400.0 if days < next_month else NO_INSTANT
 
 
 INSTANTS: Final = (

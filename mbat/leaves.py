@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.columns import Columns
 from mbat.hashing import domain
 from mbat.instants import DATE_FIELDS
 from mbat.quantities import MOST_QUANTITIES
@@ -25,8 +24,8 @@ ANCHORS: Final = 3
 EXACT_ATOMS: Final = 16
 """How many atoms make up a value that is one symbol; one atom alone has too few entries to be told from others."""
 
-MOST_OF_NO_BAG: Final = max(ANCHORS * SCALES, EXACT_ATOMS)
-"""The most symbols that a leaf other than a bag of words takes."""
+NUMBER_SYMBOLS: Final = ANCHORS * SCALES
+"""How many symbols a number takes, or an instant."""
 
 UNBOUND, KEY, ELEMENT = 0, 1, 2
 """Where a value stands: under no key (it is the document, or its key is skipped), under a key, in an array."""
@@ -57,7 +56,7 @@ POSITION_SOFTNESS: Final = 2 * 3**0.5
 
 
 class Leaves(NamedTuple):
-    """The columns that the leaves of a batch are read from; see there, and `mbat.coordinates.Points`."""
+    """What the leaves of a batch are read from; see `mbat.columns.Columns` and `mbat.coordinates.Points`."""
 
     items: NDArray[np.int64]
     text: NDArray[np.uint32]
@@ -72,8 +71,8 @@ class TextSoftness(NamedTuple):
 
     Under a key it is ``per_word sqrt(words)`` of its distinct words, at most ``per_word most``, so that free text
     shows under any key and a code hardly; times ``gram`` for a 3-gram; times ``1 - tilt`` for a symbol that all
-    documents have, rising to ``1 + tilt`` for one that a single one has: ``(idf - 1) rarest`` tells
-    which. In an array it is ``element``.
+    documents have, rising to ``1 + tilt`` for one that a single document has: ``(idf - 1) rarest`` tells which. In an
+    array it is ``element``.
     """
 
     per_word: float
@@ -139,7 +138,7 @@ class SymbolBuffer(NamedTuple):
     slots : int64 array, its length a power of two
         Scratch: the hash table in which a string's symbols are counted.
     numbers : float64 array
-        Scratch: the numbers in a string.
+        Scratch: the numbers or the date in a string.
     """
 
     codes: NDArray[np.int64]
@@ -184,15 +183,13 @@ def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: ND
     )
 
 
-def symbol_buffer(columns: Columns, size: int = 1 << 16) -> SymbolBuffer:
-    """Return room for the symbols of a run of items of the batch."""
-    size = min(size, max(1024, 2 * len(columns.text) + MOST_OF_NO_BAG * len(columns.items)))
-    slots = 1 << (2 * size - 1).bit_length()
+def symbol_buffer(size: int) -> SymbolBuffer:
+    """Return room for a number of symbols."""
     return SymbolBuffer(
         codes=np.empty(size, dtype=np.int64),
         bound=np.empty(size, dtype=np.float64),
         free=np.empty(size, dtype=np.float64),
-        ends=np.empty(max(1, min(size, len(columns.items))), dtype=np.int64),
-        slots=np.zeros(slots, dtype=np.int64),
+        ends=np.empty(size, dtype=np.int64),
+        slots=np.zeros(1 << (2 * size - 1).bit_length(), dtype=np.int64),
         numbers=np.zeros(max(MOST_QUANTITIES, DATE_FIELDS)),
     )

@@ -16,7 +16,7 @@ from mbat.columns import Columns, Walker
 from mbat.coordinates import NO_POINTS, PointFinder, Points
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, UNBOUND, LeafPlaces
-from mbat.paths import PathTable
+from mbat.paths import PathTable, Steps
 from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_of
 
 MOST_PATHS: Final = 1 << 16
@@ -34,16 +34,16 @@ class Batch:
         The paths of the columns, with their permutations.
     leaves : LeafPlaces
         What the coding of leaves needs of each path.
+    path_hashes : int64 array of shape (paths,)
     points : Points
         The numbers that are coordinates.
-    path_hashes : int64 array of shape (paths,)
     """
 
     columns: Columns
     places: Places
     leaves: LeafPlaces
-    points: Points
     path_hashes: NDArray[np.int64]
+    points: Points
 
 
 class Knowledge(NamedTuple):
@@ -112,6 +112,7 @@ class Preparer:
         self._permutations = Permutations(self._dim, self._seed)
         self._finder = PointFinder(walker.paths)
         self._known: list[Knowledge] = []
+        self._tables: tuple[Places, LeafPlaces, NDArray[np.int64]] | None = None
 
     def prepare(self, documents: Sequence[Any]) -> Batch:
         """Make a batch ready.
@@ -131,10 +132,34 @@ class Preparer:
         with self._lock:
             return self._batch(columns)
 
+    def binding_names(self, steps: Steps) -> list[int]:
+        """Return the names of the matrices that bind the values of a path, outermost first."""
+        with self._lock:
+            paths = self.walker.paths
+            path, names = 0, []
+            for step in steps:
+                path = paths.child(path, step)
+                self._learn()
+                if self._known[path].place != UNBOUND:
+                    names.append(paths.key_hashes[path])
+            return names
+
     def _batch(self, columns: Columns) -> Batch:
-        paths = columns.paths
-        for path in range(len(self._known), len(paths)):
+        if self._learn() or self._tables is None:
+            self._tables = self._make_tables()
+        points = self._finder.points(columns) if self._find_points else NO_POINTS
+        return Batch(columns, *self._tables, points)
+
+    def _learn(self) -> bool:
+        """Look up what is known of paths that are new; return whether there were any."""
+        new = range(len(self._known), len(self.walker.paths))
+        for path in new:
             self._known.append(self._knowledge(path))
+        return len(new) > 0
+
+    def _make_tables(self) -> tuple[Places, LeafPlaces, NDArray[np.int64]]:
+        """Return what the kernels need of every path, and its hash."""
+        paths = self.walker.paths
         slots = np.array(paths.key_slots, dtype=np.int64)
         hashes = np.array(paths.key_hashes, dtype=np.int64)
         place = np.array([known.place for known in self._known], dtype=np.int8)
@@ -157,8 +182,7 @@ class Preparer:
             rate=np.array([scale.rate for scale in scales]),
             logs=np.array([scale.logs for scale in scales], dtype=np.int8),
         )
-        points = self._finder.points(columns) if self._find_points else NO_POINTS
-        return Batch(columns, places, leaves, points, np.array(paths.path_hashes, dtype=np.int64))
+        return places, leaves, np.array(paths.path_hashes, dtype=np.int64)
 
     def _knowledge(self, path: int) -> Knowledge:
         """Return what is known of a path; its parent comes before it."""

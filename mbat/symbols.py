@@ -25,7 +25,7 @@ from mbat.leaves import (
     EXACT_GAIN,
     EXACT_NUMBER_TAG,
     EXACT_TEXT_TAG,
-    MOST_OF_NO_BAG,
+    NUMBER_SYMBOLS,
     POINT_GAIN,
     POINT_TAG,
     QUANTITY_GAIN,
@@ -59,6 +59,9 @@ _GOLDEN_STEP: Final = 2531  # _SCALE_PART over the golden ratio, odd
 _EXACT_SHARE: Final = EXACT_ATOMS**-0.5
 
 _DATE_TEXT_SHARE: Final = 0.5
+
+_LEAST_ROOM: Final = 1 << 9  # more than any leaf takes that is no long text
+_MOST_ROOM: Final = 1 << 16
 
 _OTHERS, _NUMBERS = 0, 1
 
@@ -165,7 +168,7 @@ def _text(
     used = bag(begin, end, place, used, cursor[2], leaves, how, buffer)
     if used <= first or how.gains[TIME_GAIN] + how.gains[QUANTITY_GAIN] == 0.0:
         return used
-    if used + MOST_OF_NO_BAG * MOST_QUANTITIES > len(buffer.codes):
+    if used + NUMBER_SYMBOLS * MOST_QUANTITIES > len(buffer.codes):
         return -1
     days = instant(leaves.text, begin, end, buffer.numbers) if how.gains[TIME_GAIN] > 0.0 else NO_INSTANT
     if days != NO_INSTANT:
@@ -244,8 +247,8 @@ def symbol_runs(
     """
     leaves = Leaves(columns.items, columns.text, columns.text_ends, columns.numbers, points.items, points.degrees)
     cursor = np.zeros(5, dtype=np.int64)
-    buffer = symbol_buffer(columns)
     work = len(columns.text) + len(columns.items)
+    buffer = symbol_buffer(min(_MOST_ROOM, _LEAST_ROOM + 2 * len(columns.text) + NUMBER_SYMBOLS * len(columns.items)))
     start = 0
     while start < len(columns.items):
         stop = symbolize(work, start, cursor, leaves, how, places, buffer)
@@ -253,5 +256,5 @@ def symbol_runs(
             yield start, stop, buffer
             start = stop
         else:  # one string has more symbols than the whole buffer holds
-            buffer = symbol_buffer(columns, 2 * len(buffer.codes))
+            buffer = symbol_buffer(2 * len(buffer.codes))
             cursor[2] = 0

@@ -34,7 +34,8 @@ _LN_2: Final = 0.6931471805599453
 def letter_class(point: int) -> int:
     """Classify a code point: space, mark, letter or digit, or a sign that is a word by itself.
 
-    The classes are fixed ranges and not the tables of a Unicode version, so that every machine agrees.
+    The classes are fixed ranges and not the tables of a Unicode version, so that every machine agrees. What form NFKC
+    leaves none of, such as superscripts and full-width letters, has none of its own.
     """
     if point < 128:
         if 97 <= point <= 122 or 48 <= point <= 57 or 65 <= point <= 90:
@@ -44,7 +45,7 @@ def letter_class(point: int) -> int:
         if point <= 0xA0:
             return _SPACE
         if point < 0xC0:
-            return _LETTER if point in (0xAA, 0xB2, 0xB3, 0xB5, 0xB9, 0xBA) else _MARK
+            return _MARK
         if 0x0E00 <= point < 0x0E80:
             return _IDEOGRAPH  # Thai is written without spaces
         return _MARK if point in (0xD7, 0xF7) else _LETTER
@@ -56,8 +57,6 @@ def letter_class(point: int) -> int:
         return _SPACE if point == 0x3000 else _MARK
     if point < 0x3100 or 0x3400 <= point < 0xA000 or 0xF900 <= point < 0xFB00 or 0x20000 <= point < 0x40000:
         return _IDEOGRAPH
-    if 0xFF00 <= point < 0xFF66:
-        return _MARK if point <= 0xFF0F or 0xFF1A <= point <= 0xFF20 or point >= 0xFF5B else _LETTER
     return _LETTER
 
 

@@ -61,12 +61,18 @@ def test_an_offset_from_greenwich_is_taken_off(text: str, hour: str) -> None:
     assert str(read(text)) == f"2020-01-31 {hour}:00"
 
 
+@pytest.mark.parametrize(("text", "day"), [("2020-02-29", "2020-02-29"), ("2019-12-31 23:59:60", "2020-01-01")])
+def test_leap_days_and_leap_seconds_are_read(text: str, day: str) -> None:
+    assert str(read(text)) == f"{day} 00:00:00"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("", "2020", "2020-01", "20200131", "01/02/2020", "2020-13-01", "2020-01-32", "2020-00-10", "1.2.3.4"),
         *("May 2020", "Marathon 12 2020", "version 2020-01-31", "2020-01-31 or later", "1234-567-890"),
         *("2020-01-31T", "2020-01-31-01", "12:30:00", "2020-01-31 12:30 13:30", "+46 8 12 34 56"),
+        *("2021-02-29", "31 Apr 2020", "2020-01-31 25:00", "2020-01-31T99:99"),
     ],
 )
 def test_what_is_no_date_or_might_be_two_is_none(text: str) -> None:

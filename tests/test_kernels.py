@@ -209,3 +209,11 @@ def test_threads_that_need_a_kernel_at_once_compile_it_once(monkeypatch: pytest.
     with ThreadPoolExecutor(8) as pool:
         forms = list(pool.map(lambda _: kernel.compiled, range(8)))
     assert all(form is forms[0] for form in forms)
+
+
+@pytest.mark.parametrize("letters", [480, 510, 600, 5000])
+def test_a_text_of_different_signs_that_fills_its_buffer_is_coded(letters: int) -> None:
+    text = "".join(chr(0x4E00 + i) for i in range(letters))
+    for form in (compiled, interpreted) if letters < 1000 else (compiled,):
+        with form():
+            assert np.isfinite(Encoder(dim=32).encode_one({"k": text})).all()

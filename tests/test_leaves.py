@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 
 def parts(encoder: Encoder, document: Any) -> tuple[Array, Array]:
     """Return the bound and the free weights of the symbols of a document with one leaf; words come first."""
-    ((_, _, symbols),) = encoder._symbols(encoder._ready().prepare([document]))
-    used = symbols.ends[: symbols.ends.argmax() + 1][-1]
+    ((start, stop, symbols),) = encoder._symbols(encoder._ready().prepare([document]))
+    used = symbols.ends[stop - start - 1]
     return symbols.bound[:used].copy(), symbols.free[:used].copy()
 
 

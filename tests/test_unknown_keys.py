@@ -72,3 +72,12 @@ def test_the_fitted_documents_themselves_have_no_unknown_key(documents: list[Any
     encoder = Encoder(dim=32).fit(documents)
     places = encoder._ready().prepare(documents).places
     assert (places.place[places.depth > 0] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [({"writer": "Rosas"}, "writer"), ({"film": {"title": "Rosas"}}, "film.title"), ({"title": "Rosas"}, "title")],
+)
+def test_a_value_is_read_back_under_skipped_keys_too(document: Any, path: str) -> None:
+    encoder = Encoder(dim=2048).fit(FILMS)
+    assert encoder.decode(encoder.encode_one(document), path, ["Thorpe", "Parisot", "Rosas"])[0][0] == "Rosas"
