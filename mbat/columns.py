@@ -13,9 +13,8 @@ Everything after this works on flat arrays, without a Python object a value.
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -23,8 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mbat.complaints import located
 from mbat.errors import DocumentError
-from mbat.paths import MAX_DEPTH, PathTable, format_path
+from mbat.paths import PathTable
 
 KIND_BITS: Final = 4
 
@@ -114,7 +114,7 @@ class Walker:
                 ends.append(len(self._items))
             return self._collect(ends)
         except (DocumentError, OverflowError, RecursionError) as error:
-            raise _located(error, documents) from None
+            raise located(error, documents) from None
         finally:
             self._items, self._strings, self._numbers = [], [], []
 
@@ -269,66 +269,3 @@ def _joined(strings: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
     points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     return np.where(points - np.uint32(ord("A")) < 26, points | 32, points), np.cumsum(lengths + 1) - 1
-
-
-def _located(error: Exception, documents: Sequence[Any]) -> DocumentError:
-    """Find the value that a batch broke on, and say where it stands."""
-    for position, document in enumerate(documents):
-        for path, value, depth in _values(document):
-            reason = _complaint(value, depth)
-            if reason is not None:
-                return DocumentError(reason, path, position)
-    return DocumentError(str(error))
-
-
-def check_document(document: Any) -> None:
-    """Raise DocumentError if a value is no JSON document; the message names the path."""
-    for path, value, depth in _values(document):
-        reason = _complaint(value, depth)
-        if reason is not None:
-            raise DocumentError(reason, path)
-
-
-def _values(document: Any) -> Iterator[tuple[str, Any, int]]:
-    """Yield every value of a document with its path and depth, in order, without recursion."""
-    stack: list[Iterator[tuple[str, Any, int]]] = [iter([("$", document, 0)])]
-    while stack:
-        entry = next(stack[-1], None)
-        if entry is None:
-            stack.pop()
-            continue
-        yield entry
-        path, value, depth = entry
-        if depth > MAX_DEPTH:
-            return
-        stack.append(_members(path, value, depth + 1))
-
-
-def _members(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any, int]]:
-    """Yield what an object or array holds, with paths and depth; nothing for a leaf."""
-    if isinstance(value, dict):
-        for key, member in value.items():
-            yield f"{path}.{format_path([str(key)])}", member, depth
-    elif isinstance(value, list | tuple):
-        for position, member in enumerate(value):
-            yield f"{path}[{position}]", member, depth
-
-
-def _complaint(value: Any, depth: int) -> str | None:
-    if depth > MAX_DEPTH:
-        return f"the document is nested deeper than {MAX_DEPTH} levels"
-    if isinstance(value, dict):
-        wrong = [key for key in value if not isinstance(key, str)]
-        return f"the key {wrong[0]!r} is not a string" if wrong else None
-    if isinstance(value, float | int):
-        return _number_complaint(value)
-    if value is None or isinstance(value, str | list | tuple):
-        return None
-    return f"{value!r:.60} of type {type(value).__name__} is not a JSON value"
-
-
-def _number_complaint(value: float) -> str | None:
-    try:
-        return None if math.isfinite(value) else f"{value} is not a JSON number; leave the field out or write null"
-    except OverflowError:
-        return "the number is beyond the range of a 64-bit float; write it as a string"

@@ -1,29 +1,19 @@
-"""Points on the globe: where a batch holds them, and how a point becomes symbols.
+"""Points on the globe: where the documents of a batch hold them.
 
 A point is an object with a latitude and a longitude among its keys, or a GeoJSON point. Two numbers coded apart
-would make places alike that share a latitude alone; so the point is coded as one, as a unit vector in space
-between the anchors of a cubic grid, at several scales, and stands in place of its latitude.
+would make places alike that share a latitude alone; so they are coded as one, in place of the latitude.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
-from mbat.hashing import MASK, extend, mix
 from mbat.paths import PathTable
 
-POINT_WIDTHS: Final = (4000.0, 500.0, 60.0, 8.0, 1.5)
-"""Distance between neighbouring anchors at each scale, in kilometres."""
-
-POINT_SYMBOLS: Final = 27 * len(POINT_WIDTHS)
-"""How many symbols a point takes."""
-
-_RADIUS: Final = 6371.0
 _NO_ROLE, _LATITUDE, _LONGITUDE, _COORDINATES, _TYPE = range(5)
 _PARTNERS: Final = ((_LATITUDE, _LONGITUDE), (_COORDINATES, _TYPE))
 _ROLES: Final = {
@@ -148,64 +138,3 @@ class _View:
         both = np.concatenate([degrees[good], np.full((int(good.sum()), 2), np.nan)])
         order = np.argsort(items)
         return Points(items[order], both[order].reshape(-1))
-
-
-def sine(degrees: float) -> float:
-    """Return the sine of an angle, by sums and products alone: alike on every machine, to 1e-15."""
-    turned = math.floor(degrees / 90.0 + 0.5)
-    x = (degrees - 90.0 * turned) * 0.017453292519943295
-    y = x * x
-    quarter = turned & 3
-    if quarter & 1:
-        value = 1.0 - y / 2.0 * _series(y, 12.0, 30.0, 56.0, _series(y, 90.0, 132.0, 182.0, 1.0))
-    else:
-        value = x * (1.0 - y / 6.0 * _series(y, 20.0, 42.0, 72.0, _series(y, 110.0, 156.0, 210.0, 1.0)))
-    return -value if quarter & 2 else value
-
-
-def _series(y: float, first: float, second: float, third: float, rest: float) -> float:
-    return 1.0 - y / first * (1.0 - y / second * (1.0 - y / third * rest))
-
-
-def spline(offset: float, step: int) -> float:
-    """Return the weight of the anchor a step from the nearest one: a quadratic B-spline."""
-    if step == 0:
-        return 0.75 - offset * offset
-    half = 0.5 + step * offset
-    return 0.5 * half * half
-
-
-def _spline_norm(offset: float) -> float:
-    below, middle, above = spline(offset, -1), spline(offset, 0), spline(offset, 1)
-    return math.sqrt(below * below + middle * middle + above * above)
-
-
-def put_point(
-    latitude: float, longitude: float, tag: int, gain: float, bound: float, free: float, used: int, buffer: Any
-) -> int:
-    """Write the anchors around a point; return where they end."""
-    flat = sine(latitude + 90.0)
-    x, y, z = flat * sine(longitude + 90.0), flat * sine(longitude), sine(latitude)
-    for scale in range(len(POINT_WIDTHS)):
-        rate = _RADIUS / POINT_WIDTHS[scale]
-        at_x, at_y, at_z = math.floor(x * rate + 0.5), math.floor(y * rate + 0.5), math.floor(z * rate + 0.5)
-        off_x, off_y, off_z = x * rate - at_x, y * rate - at_y, z * rate - at_z
-        norm = gain / (_spline_norm(off_x) * _spline_norm(off_y) * _spline_norm(off_z))
-        start = extend(tag, scale)
-        for i in range(-1, 2):
-            plane = extend(start, (at_x + i) & MASK)
-            weight_x = norm * spline(off_x, i)
-            for j in range(-1, 2):
-                line = extend(plane, (at_y + j) & MASK)
-                weight_y = weight_x * spline(off_y, j)
-                for k in range(-1, 2):
-                    weight = weight_y * spline(off_z, k)
-                    buffer.codes[used] = mix(extend(line, (at_z + k) & MASK))
-                    buffer.bound[used] = weight * bound
-                    buffer.free[used] = weight * free
-                    used += 1
-    return used
-
-
-POINTS: Final = (sine, _series, spline, _spline_norm, put_point)
-"""What a kernel that calls `put_point` has to name as its helpers."""

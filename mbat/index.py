@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.building import Progress, build_index
-from mbat.columns import check_document
+from mbat.complaints import check_document
 from mbat.encoder import Encoder
 from mbat.encoder_files import load_encoder
 from mbat.errors import (

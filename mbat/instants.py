@@ -168,7 +168,7 @@ def _read_word(text: Any, at: int, end: int, date: Any) -> int:
 
 
 def _read_clock(text: Any, at: int, end: int, date: Any) -> int:
-    """Take in a time of day and the offset from Greenwich after it; return their end, or -1 if there is no such time."""
+    """Take in a time of day and its offset from Greenwich; return where they end, or -1 if there is no such time."""
     date[_SECONDS], date[_TIMED] = _clock(text, at, end), 1.0
     if date[_SECONDS] >= _LONGEST_DAY:
         return -1

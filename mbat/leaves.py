@@ -18,13 +18,10 @@ SCALES: Final = 4
 SCALE_WIDTHS: Final = (8.0, 2.0, 0.4, 0.08)
 """Distance between neighbouring anchors at each scale, in standard deviations of the path."""
 
-ANCHORS: Final = 3
-"""How many anchors share a number at each scale."""
-
 EXACT_ATOMS: Final = 16
 """How many atoms make up a value that is one symbol; one atom alone has too few entries to be told from others."""
 
-NUMBER_SYMBOLS: Final = ANCHORS * SCALES
+NUMBER_SYMBOLS: Final = 3 * SCALES
 """How many symbols a number takes, or an instant."""
 
 UNBOUND, KEY, ELEMENT = 0, 1, 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mbat.instants import digit, digits_end, whole
+from mbat.instants import digit, digits_end
 from mbat.kernels import nth
 
 MOST_QUANTITIES: Final = 4
@@ -26,47 +26,63 @@ def _negative(text: Any, start: int, at: int) -> bool:
     return at - 1 == start or text[nth(at - 2)] in (32, 40, 59, 44)
 
 
+def _number_end(text: Any, at: int, end: int) -> int:
+    """Return where the number that starts at a place ends, or -1 if it is an identifier."""
+    stop = digits_end(text, at, end)
+    if stop - at > _MOST_DIGITS:
+        return -1
+    while stop - at <= _MOST_DIGITS and _is_group(text, at, stop, end):
+        stop += 4
+    if stop >= end or text[nth(stop)] != 46 or digit(text, stop + 1, end) < 0:
+        return -1 if text[nth(at)] == 48 and stop - at > 1 else stop
+    last = digits_end(text, stop + 1, end)
+    another_point = last < end and text[nth(last)] == 46 and digit(text, last + 1, end) >= 0
+    return -1 if another_point or last - stop > _MOST_DIGITS else last
+
+
+def _is_group(text: Any, first: int, at: int, end: int) -> bool:
+    """Return whether a comma and three digits go on with a number of at most three digits before its first comma."""
+    if at >= end or text[nth(at)] != 44 or digits_end(text, at + 1, end) != at + 4:
+        return False
+    return digits_end(text, first, end) - first <= 3
+
+
+def _number_value(text: Any, at: int, stop: int) -> float:
+    """Return the value of a number that is written between two places."""
+    value, scale, fraction = 0.0, 1.0, False
+    for place in range(at, stop):
+        one = digit(text, place, stop)
+        if one >= 0:
+            value = 10.0 * value + one
+            scale = 10.0 * scale if fraction else scale
+        elif text[nth(place)] == 46:
+            fraction = True
+    return value / scale
+
+
 def quantities(text: Any, start: int, end: int, found: Any) -> int:
     """Write the numbers of a text to the start of `found`, and return how many.
 
     There are none in texts of more than 64 letters, 4 numbers or 4 words; none where a number is an identifier: of
-    more than 9 digits, with a zero before others, or with more than one point, as versions have.
+    more than 9 digits in a row, with a zero before others, or with more than one point, as versions have.
     """
     if end - start > _LONGEST:
         return 0
     count, words, at = 0, 0, start
     while at < end:
         if digit(text, at, end) < 0:
-            if _alphabetic(text[nth(at)]) and (at == start or not _alphabetic(text[nth(at - 1)])):
-                words += 1
+            words += _alphabetic(text[nth(at)]) and (at == start or not _alphabetic(text[nth(at - 1)]))
             at += 1
             continue
-        first = at
-        stop = digits_end(text, at, end)
-        value = float(whole(text, at, stop)) if stop - at <= _MOST_DIGITS else -1.0
-        at = stop
-        while at < end and text[nth(at)] == 44 and stop - first <= 3 and digits_end(text, at + 1, end) == at + 4:
-            value = 1000.0 * value + whole(text, at + 1, at + 4)
-            at += 4
-        if at < end and text[nth(at)] == 46 and digit(text, at + 1, end) >= 0:
-            stop = digits_end(text, at + 1, end)
-            if stop - at - 1 > _MOST_DIGITS or (
-                stop < end and text[nth(stop)] == 46 and digit(text, stop + 1, end) >= 0
-            ):
-                return 0
-            scale = 1.0
-            for _ in range(stop - at - 1):
-                scale *= 10.0
-            value += whole(text, at + 1, stop) / scale
-            at = stop
-        elif text[nth(first)] == 48 and at - first > 1:
+        stop = _number_end(text, at, end)
+        if stop < 0 or count == MOST_QUANTITIES:
             return 0
-        if value < 0.0 or count == MOST_QUANTITIES or at - first > 2 * _MOST_DIGITS:
-            return 0
-        found[count] = -value if _negative(text, start, first) else value
+        value = _number_value(text, at, stop)
+        found[count] = -value if _negative(text, start, at) else value
         count += 1
+        at = stop
     return count if words <= _MOST_WORDS else 0
 
 
-QUANTITIES: Final = (_alphabetic, _negative, quantities)
+QUANTITIES: Final = (_alphabetic, _negative, _number_end, _is_group, _number_value, quantities)
 """What a kernel that calls `quantities` has to name as its helpers, besides those of `mbat.instants`."""

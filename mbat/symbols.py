@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mbat.atoms import BLOCKS, FIELD_BITS
+from mbat.anchors import ANCHORS, GLOBE_SYMBOLS, put, put_on_globe, put_on_line
 from mbat.columns import KIND_BITS, Columns, Kind
-from mbat.coordinates import POINT_SYMBOLS, POINTS, Points, put_point, spline
+from mbat.coordinates import Points
 from mbat.hashing import MASK, extend, mix
 from mbat.instants import INSTANTS, NO_INSTANT, TIME_WIDTHS, instant
 from mbat.kernels import Kernel, nth, rough_log2
@@ -31,7 +31,6 @@ from mbat.leaves import (
     QUANTITY_GAIN,
     SCALE_GAIN,
     SCALE_TAG,
-    SCALES,
     TIME_GAIN,
     TIME_TAG,
     WORD_GAIN,
@@ -53,9 +52,6 @@ _FARTHEST: Final = 1e9
 LARGEST: Final = 1e300
 """Size at which numbers are cut off, after scaling: far enough from what a float64 holds to calculate with."""
 
-_SCALE_PART: Final = (1 << (FIELD_BITS - 1)) // SCALES
-_GOLDEN_STEP: Final = 2531  # _SCALE_PART over the golden ratio, odd
-
 _EXACT_SHARE: Final = EXACT_ATOMS**-0.5
 
 _DATE_TEXT_SHARE: Final = 0.5
@@ -66,18 +62,12 @@ _MOST_ROOM: Final = 1 << 16
 _OTHERS, _NUMBERS = 0, 1
 
 
-def _put(code: int, weight: float, place: int, group: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
-    buffer.codes[used] = code
-    buffer.bound[used] = weight * how.shares[4 * place + 2 * group]
-    buffer.free[used] = weight * how.shares[4 * place + 2 * group + 1]
-    return used + 1
-
-
 def _put_exact(code: int, place: int, group: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the atoms of a value that is one symbol."""
     weight = how.gains[EXACT_GAIN] * _EXACT_SHARE
+    bound, free = how.shares[4 * place + 2 * group], how.shares[4 * place + 2 * group + 1]
     for atom in range(EXACT_ATOMS):
-        used = _put(mix(extend(code, atom + 1)), weight, place, group, used, how, buffer)
+        used = put(mix(extend(code, atom + 1)), weight, bound, free, used, buffer)
     return used
 
 
@@ -104,49 +94,22 @@ def _scaled_number(x: float, path: int, places: LeafPlaces) -> Any:
     return min(max(z, -_FARTHEST), _FARTHEST)
 
 
-def _anchor(tag: int, scale: int, number: int) -> int:
-    """Return the symbol of an anchor: a hash in signs, and with positions kept apart from those of its neighbours.
-
-    Each scale has a part of every block of the atoms to itself, and there an anchor stands a golden section of
-    the part, going round, from the one before. So the likeness of two numbers falls with their distance and is
-    not blurred by entries that happen to coincide.
-    """
-    signs = mix(extend(tag, number & MASK))
-    code = 0
-    for block in range(BLOCKS):
-        start = tag >> (FIELD_BITS * block)
-        position = scale * _SCALE_PART + ((start + number * _GOLDEN_STEP) & (_SCALE_PART - 1))
-        code |= ((position << 1) | ((signs >> block) & 1)) << (FIELD_BITS * block)
-    return code
-
-
-def _put_anchors(
-    at: float, scale: int, tag: int, gain: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer
-) -> int:
-    """Write the three anchors around a place on a line, weighted by a quadratic B-spline."""
-    nearest = math.floor(at + 0.5)
-    offset = at - nearest
-    below, middle, above = spline(offset, -1), spline(offset, 0), spline(offset, 1)
-    gain /= math.sqrt(below * below + middle * middle + above * above)
-    used = _put(_anchor(tag, scale, nearest - 1), gain * below, place, _NUMBERS, used, how, buffer)
-    used = _put(_anchor(tag, scale, nearest), gain * middle, place, _NUMBERS, used, how, buffer)
-    return _put(_anchor(tag, scale, nearest + 1), gain * above, place, _NUMBERS, used, how, buffer)
-
-
 def _number(z: float, share: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the anchors around a number at each scale."""
+    bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
     for scale in range(len(how.scale_widths)):
         gain = share * how.gains[SCALE_GAIN + scale]
         tag = how.tags[SCALE_TAG + scale]
-        used = _put_anchors(z / how.scale_widths[scale], scale, tag, gain, place, used, how, buffer)
+        used = put_on_line(z / how.scale_widths[scale], scale, tag, gain, bound, free, used, buffer)
     return used
 
 
 def _time(days: float, place: int, used: int, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the anchors around an instant at each scale."""
+    bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
     for scale in range(len(TIME_WIDTHS)):
         gain, tag = how.gains[TIME_GAIN] * how.gains[SCALE_GAIN + scale], how.tags[TIME_TAG + scale]
-        used = _put_anchors(days / TIME_WIDTHS[scale], scale, tag, gain, place, used, how, buffer)
+        used = put_on_line(days / TIME_WIDTHS[scale], scale, tag, gain, bound, free, used, buffer)
     return used
 
 
@@ -156,7 +119,7 @@ def _point(cursor: Any, place: int, used: int, leaves: Leaves, how: LeafWeights,
     if latitude != latitude:
         return used
     bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
-    return put_point(latitude, longitude, how.tags[POINT_TAG], how.gains[POINT_GAIN], bound, free, used, buffer)
+    return put_on_globe(latitude, longitude, how.tags[POINT_TAG], how.gains[POINT_GAIN], bound, free, used, buffer)
 
 
 def _text(
@@ -198,7 +161,7 @@ def _symbolize(
         path = leaves.items[item] >> KIND_BITS
         place = places.place[path]
         first = used
-        if used + POINT_SYMBOLS > len(buffer.codes):
+        if used + GLOBE_SYMBOLS > len(buffer.codes):
             return item
         if kind == _STRING:
             begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
@@ -231,9 +194,8 @@ def _symbolize(
 symbolize = Kernel(
     _symbolize,
     *(mix, extend, rough_log2, *BAG),
-    *(*INSTANTS, *QUANTITIES, *POINTS),
-    *(_put, _put_exact, _exact_text, _exact_number, _scaled_number, _anchor),
-    *(_put_anchors, _number, _time, _point, _text),
+    *(*ANCHORS, *INSTANTS, *QUANTITIES),
+    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 

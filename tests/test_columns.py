@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from mbat.columns import Columns, Kind, Walker, check_document
+from mbat.columns import Columns, Kind, Walker
+from mbat.complaints import check_document
 from mbat.errors import DocumentError
 from mbat.paths import PathTable
 from tests.json_strategies import batches

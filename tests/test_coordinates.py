@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbat import Encoder
-from mbat.coordinates import sine
+from mbat.anchors import sine
 
 PARIS, VERSAILLES, LYON, SYDNEY = (48.857, 2.352), (48.805, 2.12), (45.76, 4.836), (-33.87, 151.21)
 
