@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 from mbat.atoms import BLOCKS, FIELD_BITS
-from mbat.hashing import MASK, extend, mix
+from mbat.hashing import extend, extend_signed, mix
 from mbat.leaves import SCALES
 
 GLOBE_WIDTHS: Final = (4000.0, 500.0, 60.0, 8.0, 1.5)
@@ -54,7 +54,7 @@ def _on_line(tag: int, scale: int, number: int) -> int:
     the part, going round, from the one before. So the likeness of two numbers falls with their distance and is
     not blurred by entries that happen to coincide.
     """
-    signs = mix(extend(tag, number & MASK))
+    signs = mix(extend_signed(tag, number))
     code = 0
     for block in range(BLOCKS):
         start = tag >> (FIELD_BITS * block)
@@ -109,12 +109,12 @@ def _put_in_space(
     at_x, at_y, at_z = math.floor(x + 0.5), math.floor(y + 0.5), math.floor(z + 0.5)
     gain /= _norm(x - at_x) * _norm(y - at_y) * _norm(z - at_z)
     for i in range(-1, 2):
-        plane = extend(tag, (at_x + i) & MASK)
+        plane = extend_signed(tag, at_x + i)
         for j in range(-1, 2):
-            line = extend(plane, (at_y + j) & MASK)
+            line = extend_signed(plane, at_y + j)
             weight = gain * spline(x - at_x, i) * spline(y - at_y, j)
             for k in range(-1, 2):
-                code = mix(extend(line, (at_z + k) & MASK))
+                code = mix(extend_signed(line, at_z + k))
                 used = put(code, weight * spline(z - at_z, k), bound, free, used, buffer)
     return used
 

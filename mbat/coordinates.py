@@ -122,11 +122,11 @@ class _View:
         return first[one], second[other]
 
     def _holders(self, items: Items) -> Items:
-        """Return the object that holds each item: the last of the path above that comes before it."""
+        """Return a number for the object that holds each item, the last of the path above that comes before it."""
         objects = np.flatnonzero(self._kinds == Kind.OBJECT)
         size = len(self._paths)
         keys = np.sort(self._paths[objects] * size + objects)
-        found: Items = np.searchsorted(keys, self._parents[self._paths[items]] * size + items) - 1
+        found: Items = np.searchsorted(keys, self._parents[self._paths[items]] * size + items)
         return found
 
     def points(self, latitudes: Items, longitudes: Items) -> Points:

@@ -28,8 +28,17 @@ def mix(x: int) -> int:
 
 
 def extend(state: int, item: int) -> int:
-    """Add one item below 2**63 (a code point, a number) to the hash of a sequence."""
+    """Add one item, a code point or another number of at least 0 and well below 2**63, to the hash of a sequence.
+
+    Items that differ in their highest bits may fall together, as negative numbers taken modulo 2**63 would: for
+    those there is `extend_signed`.
+    """
     return times(state ^ item, _STEP) ^ item
+
+
+def extend_signed(state: int, item: int) -> int:
+    """Add one item of either sign, its size below 2**62, to the hash of a sequence."""
+    return extend(state, 2 * item if item >= 0 else -2 * item - 1)
 
 
 def hash_text(text: str, domain: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from mbat.anchors import ANCHORS, GLOBE_SYMBOLS, put, put_on_globe, put_on_line
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.coordinates import Points
-from mbat.hashing import MASK, extend, mix
+from mbat.hashing import extend, extend_signed, mix
 from mbat.instants import INSTANTS, NO_INSTANT, TIME_WIDTHS, instant
 from mbat.kernels import Kernel, nth, rough_log2
 from mbat.leaves import (
@@ -81,7 +81,7 @@ def _exact_text(start: int, end: int, leaves: Leaves, how: LeafWeights) -> int:
 def _exact_number(x: float, how: LeafWeights) -> int:
     fraction, exponent = math.frexp(x)
     mantissa = int(fraction * 9007199254740992.0)
-    return mix(extend(extend(how.tags[EXACT_NUMBER_TAG], mantissa & MASK), exponent & MASK))
+    return mix(extend_signed(extend_signed(how.tags[EXACT_NUMBER_TAG], mantissa), exponent))
 
 
 def _scaled_number(x: float, path: int, places: LeafPlaces) -> Any:
@@ -193,7 +193,7 @@ def _symbolize(
 
 symbolize = Kernel(
     _symbolize,
-    *(mix, extend, rough_log2, *BAG),
+    *(mix, extend, extend_signed, rough_log2, *BAG),
     *(*ANCHORS, *INSTANTS, *QUANTITIES),
     *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text),
 )

@@ -32,6 +32,15 @@ def at(point: tuple[float, float]) -> dict[str, Any]:
     return {"at": {"lat": point[0], "lon": point[1]}}
 
 
+def walked(start: tuple[float, float], km: float, turn: float) -> tuple[float, float]:
+    """Return the end of a great circle's arc from a place, in a direction counted from north to east."""
+    lat, lon, arc, turn = (math.radians(angle) for angle in (*start, math.degrees(km / 6371.0), turn))
+    sine_lat = math.sin(lat) * math.cos(arc) + math.cos(lat) * math.sin(arc) * math.cos(turn)
+    east = math.sin(turn) * math.sin(arc) * math.cos(lat)
+    north = math.cos(arc) - math.sin(lat) * sine_lat
+    return math.degrees(math.asin(sine_lat)), (math.degrees(lon + math.atan2(east, north)) + 540.0) % 360.0 - 180.0
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -79,6 +88,22 @@ def test_the_nearer_on_the_globe_the_more_alike() -> None:
     assert scores == sorted(scores, reverse=True)
     assert scores[1] > 0.95
     assert abs(scores[-1]) < 0.1
+
+
+@pytest.mark.parametrize(("near", "far"), [(2, 6), (10, 30), (100, 300), (1000, 3000)])
+def test_likeness_falls_with_distance_alike_everywhere_and_in_every_direction(near: float, far: float) -> None:
+    rng = np.random.default_rng(0)
+    starts = [(lat, lon) for lat, lon in rng.uniform((-85, -180), (85, 180), (60, 2)).tolist()]
+    encoder = Encoder(dim=65536)  # where hardly any anchors share an entry by chance
+    rows = encoder.encode([at(place) for place in starts])
+
+    def scores(km: float) -> Any:
+        ends = [at(walked(place, km, float(turn))) for place, turn in zip(starts, rng.uniform(0, 360, 60), strict=True)]
+        return (rows * encoder.encode(ends)).sum(axis=1)
+
+    close, distant = scores(near), scores(far)
+    assert close.min() > distant.max()
+    assert close.std() < 0.02
 
 
 @pytest.mark.parametrize(
