@@ -23,11 +23,13 @@ from mbat.errors import (
 
 if TYPE_CHECKING:
     from mbat.encoder import Encoder
+    from mbat.fields import Field
     from mbat.index import Hit, Index
 
 __all__ = [
     "DocumentError",
     "Encoder",
+    "Field",
     "Hit",
     "Index",
     "IndexDamagedError",
@@ -42,7 +44,12 @@ __all__ = [
     "SourceError",
 ]
 
-_HOMES = {"Encoder": "mbat.encoder", "Hit": "mbat.index", "Index": "mbat.index"}
+_HOMES = {
+    "Encoder": "mbat.encoder",
+    "Field": "mbat.fields",
+    "Hit": "mbat.index",
+    "Index": "mbat.index",
+}
 
 
 def __getattr__(name: str) -> Any:

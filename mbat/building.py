@@ -39,6 +39,8 @@ def build_index(
     kind: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
+    *,
+    fit: bool = False,
 ) -> None:
     """Make an index folder of a stream of records.
 
@@ -49,13 +51,15 @@ def build_index(
     records : iterable of Record
         Read once; the documents wait in the index's own store while the encoder is fitted.
     encoder : Encoder, optional
-        Used as it is. Without it a new one is fitted on the documents.
+        Used as it is, unless `fit` is true. Without it a new one is fitted on the documents.
     kind : str
         A kind of `mbat_indexes.KINDS`, or ``auto``.
     overwrite : bool
         Whether an index that is there may be replaced; it stays until the new one is whole.
     progress : callable, optional
         Told how far the work is.
+    fit : bool
+        Whether the encoder that is given is fitted on the documents too.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def build_index(
     report = progress or (lambda stage, done, total: None)
     try:
         with workshop(path) as folder:
-            _fill(folder, records, encoder, index_kind, report)
+            _fill(folder, records, encoder or Encoder(), fit or encoder is None, index_kind, report)
             check_place(path, overwrite)
             put_in_place(folder, path)
     except OSError as error:
@@ -98,15 +102,14 @@ def checked_kind(kind: str) -> str:
     return kind
 
 
-def _fill(folder: Path, records: Iterable[Record], given: Encoder | None, kind: str, report: Progress) -> None:
-    encoder = given or Encoder()
+def _fill(folder: Path, records: Iterable[Record], encoder: Encoder, fit: bool, kind: str, report: Progress) -> None:
     with (
         DocumentStore.create(folder / STORE_FILE) as store,
         index_writer(kind, folder / VECTORS_FILE, encoder.dim) as writer,
     ):
-        stored = _stored(store, records, report, "encode" if given else "read")
-        rows = encoder.encode_batches(stored) if given else _fitted_rows(encoder, stored, store)
-        count = _write(writer, rows, report, None if given else encoder.statistics.documents)
+        stored = _stored(store, records, report, "read" if fit else "encode")
+        rows = _fitted_rows(encoder, stored, store) if fit else encoder.encode_batches(stored)
+        count = _write(writer, rows, report, encoder.statistics.documents if fit else None)
         store.commit()
     save_encoder(encoder, folder)
     Manifest(

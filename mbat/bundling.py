@@ -26,7 +26,7 @@ from mbat.binding import KEYS, POSITIONS, fill_permutation
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel, nth
-from mbat.leaves import ELEMENT, KEY, SymbolBuffer
+from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SymbolBuffer
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -51,7 +51,7 @@ class Places(NamedTuple):
     depth, key_hash, slot : arrays of shape (paths,)
         See `mbat.paths.PathTable`.
     place : int8 array of shape (paths,)
-        UNBOUND, KEY or ELEMENT of `mbat.leaves`.
+        UNBOUND, KEY, ELEMENT or LEFT_OUT of `mbat.leaves`.
     presence, presence_code : float64 and int64 arrays of shape (paths,)
         The symbol that says that a key is there, and its weight.
     keys : int32 array
@@ -142,6 +142,8 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
         if position <= POSITIONS:
             return places.positions, position * dim
         return stack.matrices, level * dim
+    if places.place[path] == LEFT_OUT:  # there is nothing to bind, and an element has no slot
+        return places.sequence, 0
     slot = places.slot[path]
     if slot < KEYS:
         return places.keys, slot * dim
@@ -255,7 +257,7 @@ def _bundle(
             for block in range(BLOCKS):
                 place, value = atom_entry(places.presence_code[path], places.presence[path], block, starts)
                 stack.rows[row + place] += value
-        if depth > 0 and places.place[path] != ELEMENT:
+        if depth > 0 and places.place[path] != ELEMENT and places.place[path] != LEFT_OUT:
             stack.children[depth - 1] += 1
         last = symbols.ends[item - start]
         if kind <= _ARRAY:

@@ -6,6 +6,7 @@ would make places alike that share a latitude alone; so they are coded as one, i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -54,16 +55,19 @@ class PointFinder:
     ----------
     paths : PathTable
         The table, which may grow.
+    coded : callable
+        Tells whether what stands at a path is coded by closeness; coordinates elsewhere make no points.
     """
 
-    def __init__(self, paths: PathTable) -> None:
-        self._paths = paths
+    def __init__(self, paths: PathTable, coded: Callable[[int], bool]) -> None:
+        self._paths, self._coded = paths, coded
         self._roles = bytearray()
 
     def points(self, columns: Columns) -> Points:
         """Return the points of a batch."""
         for path in range(len(self._roles), len(self._paths)):
-            self._roles.append(_ROLES.get((self._paths.keys[path] or "").lower(), _NO_ROLE))
+            role = _ROLES.get((self._paths.keys[path] or "").lower(), _NO_ROLE)
+            self._roles.append(role if role != _NO_ROLE and self._coded(path) else _NO_ROLE)
         if not any(first in self._roles and second in self._roles for first, second in _PARTNERS):
             return NO_POINTS
         view = _View(columns, np.array(self._roles, dtype=np.int8))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +15,10 @@ from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
 from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.errors import DocumentError
+from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
 from mbat.leaves import SymbolBuffer, leaf_weights
-from mbat.parameters import PRESENCE, Numbers, Parameters, Strings, checked, shares
-from mbat.paths import parse_path
+from mbat.parameters import PRESENCE, Parameters, checked, shares
+from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
 from mbat.reference import bundle_densely, dense_leaves
@@ -67,6 +67,9 @@ class Encoder:
         unless equal.
     numbers : {"scaled", "symbol"}, default "scaled"
         Whether near numbers, dates and points on the globe are alike, or numbers alike only if equal.
+    fields : mapping from paths to Field, optional
+        What holds for single fields and all below them: their weight, and how their strings and numbers are taken. A
+        path is written ``seller.offers[].price``. Instead of a Field there may be a mapping of its arguments.
 
     Examples
     --------
@@ -92,14 +95,16 @@ class Encoder:
         *,
         strings: Strings = "text",
         numbers: Numbers = "scaled",
+        fields: Mapping[str, Field | Mapping[str, Any]] | None = None,
     ) -> None:
-        self._parameters = checked(Parameters(dim, seed, softness, binding, strings, numbers))
+        rules = checked_fields({} if fields is None else fields)
+        self._parameters = checked(Parameters(dim, seed, softness, binding, strings, numbers, rules))
         self._set_statistics(Statistics())
 
     def _set_statistics(self, statistics: Statistics) -> None:
         p = self._parameters
         self._statistics = statistics
-        self._how = leaf_weights(p.seed, p.strings, p.numbers, p.softness, statistics.idf())
+        self._how = leaf_weights(p.seed, p.softness, statistics.idf())
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
@@ -112,8 +117,8 @@ class Encoder:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The arguments that make an equal encoder, but for what `fit` learned."""
-        return asdict(self._parameters)
+        """The arguments that make an equal encoder, but for what `fit` learned; JSON throughout."""
+        return self._parameters.plain()
 
     @property
     def statistics(self) -> Statistics:
@@ -125,6 +130,8 @@ class Encoder:
         """A hash of parameters, statistics and version: equal if and only if all vectors are equal."""
         if self._fingerprint is None:
             digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
+            for path, rule in self._parameters.fields:
+                digest.update(f"field {path} {rule}".encode())
             for name, array in self._statistics.arrays().items():
                 digest.update(name.encode() + array.tobytes())
             self._fingerprint = digest.hexdigest()
@@ -139,7 +146,8 @@ class Encoder:
         return hash(self._parameters)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        given = {name: value for name, value in self.parameters.items() if name != "fields" or value}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
         return f"Encoder({arguments}{fitted})"
 
@@ -182,7 +190,8 @@ class Encoder:
         Returns
         -------
         float32 array of shape (documents, dim)
-            Rows of norm 1. A row depends on its document alone, to the last bit.
+            Rows of norm 1, but for a document of which all fields have weight 0: its row is 0. A row depends on its
+        document alone, to the last bit.
 
         Raises
         ------
@@ -195,6 +204,19 @@ class Encoder:
     def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
         return ahead(self._encode_batch, self._prepared(batches), WORKERS)
+
+    def unmatched_fields(self) -> list[str]:
+        """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
+        paths = PathTable(self._parameters.seed)
+        frequencies = self._statistics.paths
+
+        def occurs(path: str) -> bool:
+            number = 0
+            for step in parse_path(path):
+                number = paths.child(number, step)
+            return bool(frequencies[paths.path_hashes[number] & (len(frequencies) - 1)])
+
+        return [path for path, _ in self._parameters.fields if not occurs(path)]
 
     def fit_keeping(self, batches: Iterable[Sequence[Any]], keep_bytes: int) -> list[Columns]:
         """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.
@@ -324,8 +346,8 @@ class Encoder:
 
     def _new_preparer(self, walker: Walker | None) -> Preparer:
         p = self._parameters
-        soft, scaled = p.softness > 0.0, p.numbers == "scaled"
-        return Preparer(p.dim, p.seed, PRESENCE if soft else 0.0, soft, scaled, self._statistics, walker)
+        soft, fields = p.softness > 0.0, FieldRules(p.fields, p.strings, p.numbers)
+        return Preparer(p.dim, p.seed, PRESENCE if soft else 0.0, soft, fields, self._statistics, walker)
 
     def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
         position = 0

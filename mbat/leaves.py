@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mbat.fields import NUMBERS, STRINGS
 from mbat.hashing import domain
 from mbat.instants import DATE_FIELDS
 from mbat.quantities import MOST_QUANTITIES
@@ -24,8 +25,12 @@ EXACT_ATOMS: Final = 16
 NUMBER_SYMBOLS: Final = 3 * SCALES
 """How many symbols a number takes, or an instant."""
 
-UNBOUND, KEY, ELEMENT = 0, 1, 2
-"""Where a value stands: under no key (it is the document, or its key is skipped), under a key, in an array."""
+UNBOUND, KEY, ELEMENT, LEFT_OUT = 0, 1, 2, 3
+"""Where a value stands: under no key (it is the document, or its key is skipped), under a key, in an array; or nowhere,
+as if it were missing."""
+
+AS_TEXT, AS_WORDS, AS_SYMBOL = (STRINGS.index(name) for name in ("text", "words", "symbol"))
+SCALED, EXACT = (NUMBERS.index(name) for name in ("scaled", "symbol"))
 
 CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 """The leaves of one value each, in the order of their kinds."""
@@ -91,7 +96,7 @@ class LeafWeights(NamedTuple):
         Weight of a symbol by the low bits of its code.
     gains : float64 array
         Weight of a word, a 3-gram, a value that is one symbol, a point at each scale; of an instant and of a number in
-        a text, relative to a number; of a number at each scale. 0 stands for what is not coded.
+        a text, relative to a number; of a number at each scale.
     scale_widths : float64 array
         Distance between neighbouring anchors at each scale, in standard deviations of the path.
     softness : TextSoftness
@@ -110,11 +115,16 @@ class LeafWeights(NamedTuple):
 class LeafPlaces(NamedTuple):
     """What the coding of a leaf needs of each path.
 
-    ``place`` is UNBOUND, KEY or ELEMENT. Numbers are brought to the scale ``z = (warp(x * unit) - centre) * rate`` of
-    their path; ``logs`` tells whether warp is a signed logarithm or leaves x as it is.
+    ``place`` is UNBOUND, KEY, ELEMENT or LEFT_OUT. ``weight`` is a factor of all symbols; ``strings`` is AS_TEXT,
+    AS_WORDS or AS_SYMBOL, ``numbers`` SCALED or EXACT. Numbers are brought to the scale
+    ``z = (warp(x * unit) - centre) * rate`` of their path; ``logs`` tells whether warp is a signed logarithm or leaves
+    x as it is.
     """
 
     place: NDArray[np.int8]
+    weight: NDArray[np.float64]
+    strings: NDArray[np.int8]
+    numbers: NDArray[np.int8]
     unit: NDArray[np.float64]
     centre: NDArray[np.float64]
     rate: NDArray[np.float64]
@@ -152,21 +162,18 @@ def shares_of(softness: float) -> tuple[float, float]:
     return bound, softness * bound
 
 
-def leaf_weights(seed: int, strings: str, numbers: str, softness: float, idf: NDArray[np.float64]) -> LeafWeights:
+def leaf_weights(seed: int, softness: float, idf: NDArray[np.float64]) -> LeafWeights:
     """Return the constants of leaf coding for the parameters of an encoder."""
     scales = [f"{kind} {i}" for kind in ("scale", "time") for i in range(SCALES)]
     names = ["word", "3-gram", "text", "number", "point", *scales, *CONSTANTS]
-    word, gram = {"text": (1.0, _GRAM_WEIGHT), "words": (1.0, 0.0), "symbol": (0.0, 0.0)}[strings]
-    scaled = float(numbers == "scaled")
-    read = scaled * float(strings == "text")
-    kinds = scaled * _POINT_WEIGHT, read * _TIME_WEIGHT, read * _QUANTITY_WEIGHT
+    kinds = _POINT_WEIGHT, _TIME_WEIGHT, _QUANTITY_WEIGHT
     constant, number = shares_of(softness), shares_of(_NUMBER_SOFTNESS * softness)
     element = shares_of(POSITION_SOFTNESS * softness)
     fitted = len(idf) > 1
     return LeafWeights(
         tags=np.array([domain(seed, name) for name in names], dtype=np.int64),
         idf=idf,
-        gains=np.array([word, gram, _EXACT_WEIGHT, *kinds, *(scaled * gain for gain in _SCALE_GAINS)]),
+        gains=np.array([1.0, _GRAM_WEIGHT, _EXACT_WEIGHT, *kinds, *_SCALE_GAINS]),
         scale_widths=np.array(SCALE_WIDTHS, dtype=np.float64),
         softness=TextSoftness(
             per_word=_TEXT_SOFTNESS * softness,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 from mbat.binding import FAMILIES
 from mbat.bundling import Shares
 from mbat.errors import ParameterError
+from mbat.fields import NUMBERS, STRINGS, Fields, plain_fields
 from mbat.leaves import POSITION_SOFTNESS, shares_of
 
 PRESENCE: Final = 0.5
 """Weight of the symbol that says that a key is there, under soft binding."""
-
-Strings = Literal["text", "words", "symbol"]
-Numbers = Literal["scaled", "symbol"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,11 @@ class Parameters:
     binding: str
     strings: str
     numbers: str
+    fields: Fields = field(default=(), repr=False)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the arguments of `mbat.Encoder` as JSON."""
+        return {**asdict(self), "fields": plain_fields(self.fields)}
 
 
 def checked(p: Parameters) -> Parameters:
@@ -39,8 +42,8 @@ def checked(p: Parameters) -> Parameters:
         raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
     for name, value, allowed in (
         ("binding", p.binding, tuple(FAMILIES)),
-        ("strings", p.strings, ("text", "words", "symbol")),
-        ("numbers", p.numbers, ("scaled", "symbol")),
+        ("strings", p.strings, STRINGS),
+        ("numbers", p.numbers, NUMBERS),
     ):
         if value not in allowed:
             raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mbat.binding import Permutations
 from mbat.bundling import Places
 from mbat.columns import Columns, Walker
-from mbat.coordinates import NO_POINTS, PointFinder, Points
+from mbat.coordinates import PointFinder, Points
+from mbat.fields import FieldRules, Rule
 from mbat.hashing import domain, extend, mix
-from mbat.leaves import ELEMENT, KEY, UNBOUND, LeafPlaces
+from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SCALED, UNBOUND, LeafPlaces
 from mbat.paths import PathTable, Steps
 from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_of
 
@@ -52,13 +53,15 @@ class Knowledge(NamedTuple):
     Attributes
     ----------
     place : int
-        UNBOUND, KEY or ELEMENT of `mbat.leaves`.
+        UNBOUND, KEY, ELEMENT or LEFT_OUT of `mbat.leaves`.
     path_hash : int
         That of the path without the keys that are skipped.
     presence, presence_code
         Weight and code of the symbol that says that the key is there.
     scale : Scale
         Of the numbers there.
+    rule : Rule
+        Weight, and how strings and numbers are taken.
     """
 
     place: int
@@ -66,6 +69,7 @@ class Knowledge(NamedTuple):
     presence: float
     presence_code: int
     scale: Scale
+    rule: Rule
 
 
 class Preparer:
@@ -80,8 +84,8 @@ class Preparer:
     skip_unknown : bool
         Whether a key that no fitted document has at its place is skipped: binding by it could match nothing, so
         the value below counts as if it stood in the place of the object that holds it.
-    find_points : bool
-        Whether latitudes and longitudes are taken as points.
+    fields : FieldRules
+        Weights of fields, and how their strings and numbers are taken.
     statistics : Statistics
         What the encoder has learned.
     walker : Walker, optional
@@ -94,12 +98,12 @@ class Preparer:
         seed: int,
         presence: float,
         skip_unknown: bool,
-        find_points: bool,
+        fields: FieldRules,
         statistics: Statistics,
         walker: Walker | None = None,
     ) -> None:
         self._dim, self._seed, self._presence = dim, seed, presence
-        self._find_points = find_points
+        self._fields = fields
         self._skip_unknown = skip_unknown and statistics.documents > 0
         self._frequencies, self._documents = statistics.paths, statistics.documents
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
@@ -110,7 +114,7 @@ class Preparer:
     def _start(self, walker: Walker) -> None:
         self.walker = walker
         self._permutations = Permutations(self._dim, self._seed)
-        self._finder = PointFinder(walker.paths)
+        self._finder = PointFinder(walker.paths, self._codes_closeness)
         self._known: list[Knowledge] = []
         self._tables: tuple[Places, LeafPlaces, NDArray[np.int64]] | None = None
 
@@ -147,8 +151,11 @@ class Preparer:
     def _batch(self, columns: Columns) -> Batch:
         if self._learn() or self._tables is None:
             self._tables = self._make_tables()
-        points = self._finder.points(columns) if self._find_points else NO_POINTS
-        return Batch(columns, *self._tables, points)
+        return Batch(columns, *self._tables, self._finder.points(columns))
+
+    def _codes_closeness(self, path: int) -> bool:
+        known = self._known[path]
+        return known.place != LEFT_OUT and known.rule.numbers == SCALED
 
     def _learn(self) -> bool:
         """Look up what is known of paths that are new; return whether there were any."""
@@ -177,6 +184,9 @@ class Preparer:
         )
         leaves = LeafPlaces(
             place=place,
+            weight=np.array([known.rule.weight for known in self._known]),
+            strings=np.array([known.rule.strings for known in self._known], dtype=np.int8),
+            numbers=np.array([known.rule.numbers for known in self._known], dtype=np.int8),
             unit=np.array([scale.unit for scale in scales]),
             centre=np.array([scale.centre for scale in scales]),
             rate=np.array([scale.rate for scale in scales]),
@@ -188,19 +198,23 @@ class Preparer:
         """Return what is known of a path; its parent comes before it."""
         paths = self.walker.paths
         if not path:
-            return self._known_as(UNBOUND, paths.path_hashes[0], 0.0, 0)
-        above = self._known[paths.parents[path]].path_hash
-        path_hash = mix(extend(above, paths.key_hashes[path]))
+            return self._known_as(UNBOUND, paths.path_hashes[0], self._fields.root)
+        above = self._known[paths.parents[path]]
+        rule = self._fields.below(above.rule, paths, path)
+        path_hash = mix(extend(above.path_hash, paths.key_hashes[path]))
+        if rule.weight == 0.0:
+            return self._known_as(LEFT_OUT, path_hash, rule)
         if paths.elements[path]:
-            return self._known_as(ELEMENT, path_hash, 0.0, 0)
+            return self._known_as(ELEMENT, path_hash, rule)
         frequency = int(self._frequencies[path_hash & (len(self._frequencies) - 1)])
         if self._skip_unknown and not frequency:
-            return self._known_as(UNBOUND, above, 0.0, 0)
+            return self._known_as(UNBOUND, above.path_hash, rule)
         code = mix(extend(self._presence_domain, paths.key_hashes[path]))
-        return self._known_as(KEY, path_hash, self._presence * self._rarity(frequency), code)
+        return self._known_as(KEY, path_hash, rule, rule.weight * self._presence * self._rarity(frequency), code)
 
-    def _known_as(self, place: int, path_hash: int, presence: float, code: int) -> Knowledge:
-        return Knowledge(place, path_hash, presence, code, self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED))
+    def _known_as(self, place: int, path_hash: int, rule: Rule, presence: float = 0.0, code: int = 0) -> Knowledge:
+        scale = self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED)
+        return Knowledge(place, path_hash, presence, code, scale, rule)
 
     def _rarity(self, frequency: int) -> float:
         if not self._documents:

@@ -17,7 +17,7 @@ from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.errors import ParameterError
-from mbat.leaves import ELEMENT, UNBOUND, SymbolBuffer
+from mbat.leaves import ELEMENT, LEFT_OUT, UNBOUND, SymbolBuffer
 
 LARGEST_BATCH: Final = 1 << 16
 """Values of a batch that may have dense vectors at once."""
@@ -91,7 +91,7 @@ def bundle_densely(
     paths, kinds = columns.items >> KIND_BITS, columns.items & ((1 << KIND_BITS) - 1)
     depths, elements = places.depth[paths], places.place[paths] == ELEMENT
     holders = parents(depths)
-    children = np.bincount(holders[depths > 0], minlength=len(paths))
+    children = np.bincount(holders[(depths > 0) & (places.place[paths] != LEFT_OUT)], minlength=len(paths))
     position = np.zeros(len(paths), dtype=np.int64)
     seen = np.zeros(len(paths), dtype=np.int64)
     for item in np.flatnonzero(elements):

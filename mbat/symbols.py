@@ -20,20 +20,23 @@ from mbat.hashing import extend, extend_signed, mix
 from mbat.instants import INSTANTS, NO_INSTANT, TIME_WIDTHS, instant
 from mbat.kernels import Kernel, nth, rough_log2
 from mbat.leaves import (
+    AS_SYMBOL,
+    AS_TEXT,
     CONSTANT_TAG,
     EXACT_ATOMS,
     EXACT_GAIN,
     EXACT_NUMBER_TAG,
     EXACT_TEXT_TAG,
+    LEFT_OUT,
     NUMBER_SYMBOLS,
     POINT_GAIN,
     POINT_TAG,
     QUANTITY_GAIN,
     SCALE_GAIN,
     SCALE_TAG,
+    SCALED,
     TIME_GAIN,
     TIME_TAG,
-    WORD_GAIN,
     LeafPlaces,
     LeafWeights,
     Leaves,
@@ -128,8 +131,9 @@ def _text(
     """Write the symbols of a text: its words, and when it is or what it measures; return -1 if they do not fit."""
     place = places.place[path]
     first = used
-    used = bag(begin, end, place, used, cursor[2], leaves, how, buffer)
-    if used <= first or how.gains[TIME_GAIN] + how.gains[QUANTITY_GAIN] == 0.0:
+    grams = places.strings[path] == AS_TEXT
+    used = bag(begin, end, place, grams, used, cursor[2], leaves, how, buffer)
+    if used <= first or not grams or places.numbers[path] != SCALED:
         return used
     if used + NUMBER_SYMBOLS * MOST_QUANTITIES > len(buffer.codes):
         return -1
@@ -146,6 +150,13 @@ def _text(
         share = how.gains[QUANTITY_GAIN] / math.sqrt(count)
         used = _number(_scaled_number(buffer.numbers[i], path, places), share, place, used, how, buffer)
     return used
+
+
+def _weigh(first: int, last: int, weight: float, buffer: SymbolBuffer) -> None:
+    """Multiply the weights of symbols."""
+    for i in range(first, last):
+        buffer.bound[nth(i)] *= weight
+        buffer.free[nth(i)] *= weight
 
 
 def _symbolize(
@@ -166,26 +177,30 @@ def _symbolize(
         if kind == _STRING:
             begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
             end = leaves.text_ends[cursor[0]]
-            if how.gains[WORD_GAIN] > 0.0:
+            if places.strings[path] != AS_SYMBOL and place != LEFT_OUT:
                 cursor[2] += 1
                 used = _text(begin, end, path, cursor, used, leaves, how, places, buffer)
                 if used < 0:
                     return item
-            if used == first:
+            if used == first and place != LEFT_OUT:
                 used = _put_exact(_exact_text(begin, end, leaves, how), place, _OTHERS, used, how, buffer)
             cursor[0] += 1
         elif kind == _NUMBER:
             x = leaves.numbers[cursor[1]]
-            if cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
+            if place == LEFT_OUT:
+                used = first
+            elif cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
                 used = _point(cursor, place, used, leaves, how, buffer)
                 cursor[4] += 1
-            elif how.gains[SCALE_GAIN] > 0.0:
+            elif places.numbers[path] == SCALED:
                 used = _number(_scaled_number(x, path, places), 1.0, place, used, how, buffer)
             else:
                 used = _put_exact(_exact_number(x, how), place, _NUMBERS, used, how, buffer)
             cursor[1] += 1
-        elif kind > _NUMBER:
+        elif kind > _NUMBER and place != LEFT_OUT:
             used = _put_exact(how.tags[CONSTANT_TAG + kind - _FIRST_CONSTANT], place, _OTHERS, used, how, buffer)
+        if places.weight[path] != 1.0:
+            _weigh(first, used, places.weight[path], buffer)
         buffer.ends[item - start] = used
         cursor[3] = used
     return min(len(leaves.items), start + len(buffer.ends))
@@ -195,7 +210,7 @@ symbolize = Kernel(
     _symbolize,
     *(mix, extend, extend_signed, rough_log2, *BAG),
     *(*ANCHORS, *INSTANTS, *QUANTITIES),
-    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text),
+    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text, _weigh),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 

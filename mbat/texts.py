@@ -114,16 +114,16 @@ def _grams(text: Any, start: int, end: int, used: int, first: int, stamp: int, m
 
 
 def bag(
-    start: int, end: int, place: int, used: int, stamp: int, leaves: Leaves, how: LeafWeights, buffer: SymbolBuffer
+    start: int, end: int, place: int, grams: bool, used: int, stamp: int, leaves: Leaves, how: LeafWeights, buffer: Any
 ) -> int:
-    """Write the words and 3-grams of a string; return where they end, or -1 if they do not fit."""
+    """Write the words of a string, and 3-grams if wanted; return where they end, or -1 if they do not fit."""
     mask = 64
     while mask < 4 * (end - start):
         mask *= 2
     mask = min(mask, len(buffer.slots)) - 1
     words = _words(leaves.text, start, end, used, stamp, mask, how.tags[WORD_TAG], buffer)
     last = words
-    if words >= 0 and how.gains[GRAM_GAIN] > 0.0:
+    if words >= 0 and grams:
         last = _grams(leaves.text, start, end, words, used, stamp, mask, how.tags[GRAM_TAG], buffer)
     if last > used:
         _weigh_bag(used, words, last, place, how, buffer)

@@ -14,7 +14,7 @@ import orjson
 
 from mbat.errors import DocumentError, MbatError, SourceError
 from mbat.sources import OnError, Reader, Record
-from mbat_cli.options import input_options
+from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break i
 @click.command()
 @input_options
 @click.option("-o", "--output", required=True, metavar="VECTORS.npy", help="The file to write, float32, a row each.")
+@config_option
 @click.option("--encoder", "encoder_folder", metavar="FOLDER", help="An index, or a folder written by Encoder.save.")
-def encode(files: tuple[str, ...], on_error: OnError, output: str, encoder_folder: str | None) -> None:
+def encode(
+    files: tuple[str, ...], on_error: OnError, output: str, config: str | None, encoder_folder: str | None
+) -> None:
     """Write the vectors of the documents in FILE... to a NumPy file.
 
     Without --encoder a new encoder is fitted on the documents. Rows are in the order of the documents; a left-out
@@ -37,10 +40,12 @@ def encode(files: tuple[str, ...], on_error: OnError, output: str, encoder_folde
     path = Path(output)
     if path.suffix != ".npy":
         raise click.UsageError(f"The output {output} should end in .npy.")
+    if config is not None and encoder_folder is not None:
+        raise click.UsageError("Give --config, for a new encoder, or --encoder, and not both.")
     reader = Reader(files, None, on_error)
     progress = ProgressLine()
     try:
-        rows = _write(path, reader, encoder_folder, progress)
+        rows = _write(path, reader, config, encoder_folder, progress)
     except DocumentError as error:
         raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
     except OSError as error:
@@ -51,12 +56,14 @@ def encode(files: tuple[str, ...], on_error: OnError, output: str, encoder_folde
     click.echo(f"Encoded {rows:,} documents: {path}{left_out}", err=True)
 
 
-def _write(path: Path, reader: Reader, encoder_folder: str | None, progress: ProgressLine) -> int:
+def _write(path: Path, reader: Reader, config: str | None, encoder_folder: str | None, progress: ProgressLine) -> int:
     from mbat.encoder import BATCH, Encoder, batched
 
     with tempfile.TemporaryFile() as spool:
         if encoder_folder is None:
-            encoder = Encoder().fit(_spooled(reader, spool, progress))
+            encoder = new_encoder(config).fit(_spooled(reader, spool, progress))
+            progress.clear()
+            warn_of_unmatched_fields(encoder)
             spool.seek(0)
             documents: Iterable[Any] = map(orjson.loads, spool)
         else:

@@ -10,7 +10,7 @@ import click
 
 from mbat.errors import DocumentError, SourceError
 from mbat.sources import STANDARD_INPUT, OnError, Reader
-from mbat_cli.options import input_options
+from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
 from mbat_indexes import KINDS
 
@@ -22,9 +22,16 @@ _SUFFIXES: Final = (".gz", ".jsonl", ".ndjson", ".json")
 @click.option("-o", "--output", metavar="NAME.mbat", help="The index to make; by default FILE's name with .mbat.")
 @click.option("--id-field", metavar="PATH", help="Field that holds each document's id, as a.b; else running numbers.")
 @click.option("--kind", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True, help="How to store.")
+@config_option
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there already.")
 def index(
-    files: tuple[str, ...], on_error: OnError, output: str | None, id_field: str | None, kind: str, overwrite: bool
+    files: tuple[str, ...],
+    on_error: OnError,
+    output: str | None,
+    id_field: str | None,
+    kind: str,
+    config: str | None,
+    overwrite: bool,
 ) -> None:
     """Make an index of the documents in FILE...
 
@@ -35,6 +42,7 @@ def index(
 
     path = Path(output) if output else _named_after(files)
     check_place(path, overwrite)
+    encoder = new_encoder(config)
     reader = Reader(files, id_field, on_error)
     progress = ProgressLine()
     counted = 0
@@ -46,12 +54,13 @@ def index(
 
     start = time.perf_counter()
     try:
-        build_index(path, reader, None, kind, overwrite, report)
+        build_index(path, reader, encoder, kind, overwrite, report, fit=True)
     except DocumentError as error:
         place = reader.where(error.position or 0)
         raise SourceError(f"{place}, at {error.path}: {error.reason}.") from error
     finally:
         progress.clear()
+    warn_of_unmatched_fields(encoder)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
     click.echo(
         f"Indexed {counted:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from mbat.errors import IndexNotFoundError
+
+if TYPE_CHECKING:
+    from mbat import Encoder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +40,29 @@ def input_options(command: F) -> F:
         help="What to do at a broken document: stop and change nothing, or leave it out and count it.",
     )(command)
     return click.argument("files", nargs=-1, required=True, metavar="FILE...")(command)
+
+
+def config_option(command: F) -> F:
+    """Add --config."""
+    return click.option(
+        "--config",
+        metavar="FILE.toml",
+        help="Parameters of the encoder: dim, softness, weights of fields and so on; see the README.",
+    )(command)
+
+
+def new_encoder(config: str | None) -> Encoder:
+    """Return the encoder that a command fits: of a configuration, or the default."""
+    from mbat.configuration import configured_encoder
+    from mbat.encoder import Encoder
+
+    return Encoder() if config is None else configured_encoder(Path(config))
+
+
+def warn_of_unmatched_fields(encoder: Encoder) -> None:
+    """Say on stderr which fields of a configuration no document has."""
+    for path in encoder.unmatched_fields():
+        click.echo(f"Note: no document has the field {path} of the configuration.", err=True)
 
 
 def find_index(given: str | None) -> Path:

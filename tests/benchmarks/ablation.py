@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mbat import Encoder
+from mbat.fields import FieldRules
 from mbat.leaves import QUANTITY_GAIN, SCALE_GAIN, TIME_GAIN, TextSoftness
 from mbat.parameters import PRESENCE
 from mbat.preparing import Preparer
@@ -33,7 +34,15 @@ class _Ablated(Encoder):
 
     def _new_preparer(self, walker: Any) -> Preparer:
         p = self._parameters
-        return Preparer(p.dim, p.seed, self.presence, self.skips, True, self._statistics, walker)
+        return Preparer(
+            p.dim,
+            p.seed,
+            self.presence,
+            self.skips,
+            FieldRules(p.fields, p.strings, p.numbers),
+            self._statistics,
+            walker,
+        )
 
 
 class Unfitted(Encoder):

@@ -1,0 +1,197 @@
+"""Rules for single fields: weights, fields that are left out, and how strings and numbers are taken."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+
+from mbat import Encoder, Field, ParameterError
+from mbat.configuration import configured_encoder
+from mbat_cli.main import cli
+from tests.json_strategies import documents
+
+WORDY = {"name": "Ann Lee", "tags": ["a", "b"], "seller": {"city": "Oslo", "score": 3.5}, "geo": {"lat": 60, "lon": 11}}
+
+
+def cosine(encoder: Encoder, a: Any, b: Any) -> float:
+    first, second = encoder.encode([a, b])
+    return float(first @ second)
+
+
+@given(documents)
+def test_a_field_of_weight_0_is_as_if_it_were_missing(document: Any) -> None:
+    noisy = {"kept": document, "noise": {"x": [1, "two", {"y": None}], "z": document}}
+    encoder = Encoder(dim=64, fields={"noise": Field(weight=0)})
+    assert np.array_equal(encoder.encode_one(noisy), encoder.encode_one({"kept": document}))
+
+
+@pytest.mark.parametrize("binding", ["signed-permutation", "haar"])
+def test_what_is_left_out_changes_neither_vectors_nor_statistics_of_words(binding: str) -> None:
+    bare = [{"a": "one", "in": [{"b": 2}, {"b": 3}]}, {"a": "two", "in": []}]
+    noisy: list[Any] = copy.deepcopy(bare)
+    noisy[0] |= {"id": "one two three", "in": [{"b": 2, "c": "x"}, {"c": "one", "b": 3}]}
+    encoder = Encoder(dim=128, binding=binding, fields={"id": {"weight": 0}, "in[].c": {"weight": 0}})
+    fitted = copy.copy(encoder).fit(noisy)
+    assert np.array_equal(fitted.statistics.frequencies, copy.copy(encoder).fit(bare).statistics.frequencies)
+    np.testing.assert_allclose(fitted.encode(noisy), fitted.encode(bare), atol=1e-6)
+
+
+def test_a_document_of_which_all_is_left_out_has_the_vector_zero() -> None:
+    assert not Encoder(fields={"id": Field(weight=0)}).encode_one({"id": 7}).any()
+
+
+@pytest.mark.parametrize("binding", ["signed-permutation", "haar"])
+def test_a_weight_multiplies_the_part_of_its_field(binding: str) -> None:
+    """With v = p + q and weight w, the vector is (w p + q) / |w p + q|: three vectors of weights in one plane."""
+    rows = [
+        Encoder(dim=256, binding=binding, fields={"seller": Field(weight=w)}).encode_one(WORDY).astype(float)
+        for w in (0.5, 1, 2, 8)
+    ]
+    assert np.linalg.svd(np.array(rows), compute_uv=False)[2] < 1e-5
+    alone = Encoder(dim=256, binding=binding).encode_one({"seller": WORDY["seller"]})
+    assert (np.diff([row @ alone for row in rows]) > 0.05).all()
+
+
+def test_weights_of_fields_within_each_other_multiply() -> None:
+    nested = Encoder(fields={"seller": Field(weight=2), "seller.city": Field(weight=3)})
+    flat = Encoder(fields={"seller.city": Field(weight=6), "seller.score": Field(weight=2)})
+    document = {"seller": {"city": "Oslo", "score": 1}}
+    assert cosine(nested, document, document) == pytest.approx(1.0)
+    # the symbol for the key `seller` itself is all that differs
+    assert float(nested.encode_one(document) @ flat.encode_one(document)) > 0.97
+
+
+def test_strings_of_one_field_can_be_symbols_beside_texts() -> None:
+    encoder = Encoder(fields={"sku": Field(strings="symbol")})
+    assert (
+        cosine(encoder, {"sku": "AB-100"}, {"sku": "AB-101"})
+        < 0.4
+        < cosine(Encoder(), {"sku": "AB-100"}, {"sku": "AB-101"})
+    )
+    assert cosine(encoder, {"name": "Ann Lee"}, {"name": "Ann Leo"}) == cosine(
+        Encoder(), {"name": "Ann Lee"}, {"name": "Ann Leo"}
+    )
+
+
+def test_a_rule_holds_below_its_path_and_a_deeper_one_overrides_it() -> None:
+    encoder = Encoder(fields={"a": Field(numbers="symbol"), "a.b[]": Field(numbers="scaled")})
+    plain, symbols = Encoder(), Encoder(numbers="symbol")
+    for document in ({"a": 5}, {"a": {"c": [5, 6]}}):
+        assert np.array_equal(encoder.encode_one(document), symbols.encode_one(document))
+    for document in ({"a": {"b": [5, 6]}}, {"d": 5}):
+        assert np.array_equal(encoder.encode_one(document), plain.encode_one(document))
+
+
+@pytest.mark.parametrize("rule", [Field(weight=0), Field(numbers="symbol")])
+def test_a_latitude_with_a_rule_of_its_own_leaves_the_longitude_a_number(rule: Field) -> None:
+    encoder = Encoder(fields={"geo.lat": rule})
+    near, far = {"geo": {"lat": 60, "lon": 11.01}}, {"geo": {"lat": 60, "lon": 170}}
+    assert (
+        cosine(encoder, {"geo": {"lat": 60, "lon": 11}}, near)
+        > cosine(encoder, {"geo": {"lat": 60, "lon": 11}}, far) + 0.1
+    )
+
+
+def test_rules_are_part_of_equality_fingerprint_and_what_is_saved(tmp_path: Path) -> None:
+    encoder = Encoder(fields={"b": Field(strings="words"), '"a"': {"weight": 2}}).fit([WORDY])
+    assert encoder.parameters["fields"] == {"a": {"weight": 2.0}, "b": {"strings": "words"}}
+    assert Encoder(**encoder.parameters).fit([WORDY]) == encoder
+    assert encoder.fingerprint != Encoder().fit([WORDY]).fingerprint
+    encoder.save(tmp_path)
+    assert Encoder.load(tmp_path) == encoder
+    assert "fields={'a': {'weight': 2.0}" in repr(encoder)
+
+
+def test_fields_that_no_fitted_document_has_are_told() -> None:
+    fields = {"seller.city": Field(weight=2), "seller.town": Field(weight=2), "tags[]": Field(weight=2)}
+    assert Encoder(fields=fields).fit([WORDY]).unmatched_fields() == ["seller.town"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"a": Field(weight=-1)}, "The field 'a': weight is a number from 0 to 1000; -1 is not."),
+        ({"a": {"weight": float("nan")}}, "The field 'a': weight is a number"),
+        ({"a": {"weight": True}}, "True is not"),
+        ({"a": {"strings": "wrds"}}, "The field 'a': strings is one of 'text', 'words', 'symbol'; 'wrds' is not."),
+        ({"a": {"wieght": 1}}, "The field 'a': a rule is of weight, strings, numbers"),
+        ({"a": 3}, "The field 'a': a rule is of weight"),
+        ({"a[": Field()}, r"The path 'a\[' is not well formed"),
+        ({"$": Field()}, r"\$ is the whole document"),
+        ({"a": Field(), '"a"': Field()}, "has two rules"),
+        ({3: Field()}, "3 is no path"),
+        ([("a", Field())], "fields maps paths to rules"),
+    ],
+)
+def test_a_rule_that_is_not_well_formed_is_refused_with_its_path(fields: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message.replace("(", r"\(")):
+        Encoder(fields=fields)
+
+
+CONFIGURATION = """
+dim = 64
+[fields]
+id = { weight = 0 }
+"seller.name" = { weight = 3, strings = "words" }
+"""
+
+
+def test_a_configuration_is_the_arguments_of_an_encoder(tmp_path: Path) -> None:
+    path = tmp_path / "mbat.toml"
+    path.write_text(CONFIGURATION)
+    fields = {"id": Field(weight=0), "seller.name": Field(weight=3, strings="words")}
+    assert configured_encoder(path) == Encoder(dim=64, fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"dim = ", "is no TOML: Invalid value"),
+        (b"\xff", "is no TOML: 'utf-8' codec"),
+        (b"dims = 4", "has 'dims'; its entries are dim, seed, softness, binding, strings, numbers, fields."),
+        (b"dim = 4", "dim is the length of the vectors, an integer from 16"),
+        (b"fields.a.weight = 'x'", "The field 'a': weight is a number"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_broken_configuration_is_refused_with_its_name(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "mbat.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ParameterError, match=message) as caught:
+        configured_encoder(path)
+    assert str(path) in str(caught.value)
+
+
+def test_the_commands_take_a_configuration_and_tell_of_fields_that_no_document_has(tmp_path: Path) -> None:
+    source, config = tmp_path / "docs.jsonl", tmp_path / "mbat.toml"
+    source.write_text('{"id": 1, "name": "Ann"}\n{"id": 2, "name": "Bob"}\n')
+    config.write_text(CONFIGURATION)
+    made = CliRunner().invoke(cli, ["index", str(source), "-o", str(tmp_path / "a.mbat"), "--config", str(config)])
+    assert made.exit_code == 0
+    assert "Note: no document has the field seller.name of the configuration." in made.stderr
+    assert Encoder.load(tmp_path / "a.mbat") == configured_encoder(config).fit(
+        [{"id": 1, "name": "Ann"}, {"id": 2, "name": "Bob"}]
+    )
+    vectors = tmp_path / "v.npy"
+    encoded = CliRunner().invoke(cli, ["encode", str(source), "-o", str(vectors), "--config", str(config)])
+    assert encoded.exit_code == 0
+    assert np.load(vectors).shape == (2, 64)
+    both = CliRunner().invoke(
+        cli, ["encode", str(source), "-o", str(vectors), "--config", str(config), "--encoder", str(tmp_path / "a.mbat")]
+    )
+    assert both.exit_code == 2
+    assert "and not both" in both.stderr
+
+
+def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "mbat.toml"
+    path.write_text(readme.split("<!-- configuration -->\n```toml\n")[1].split("```")[0])
+    assert configured_encoder(path).dim == 512
