@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 
 from mbat import Encoder, Field, ParameterError
 from mbat.configuration import configured_encoder
@@ -24,6 +24,7 @@ def cosine(encoder: Encoder, a: Any, b: Any) -> float:
     return float(first @ second)
 
 
+@settings(deadline=None)
 @given(documents)
 def test_a_field_of_weight_0_is_as_if_it_were_missing(document: Any) -> None:
     noisy = {"kept": document, "noise": {"x": [1, "two", {"y": None}], "z": document}}
