@@ -191,7 +191,7 @@ class Encoder:
         -------
         float32 array of shape (documents, dim)
             Rows of norm 1, but for a document of which all fields have weight 0: its row is 0. A row depends on its
-        document alone, to the last bit.
+            document alone, to the last bit.
 
         Raises
         ------
