@@ -301,17 +301,17 @@ def test_the_json_test_suite_is_accepted_and_refused_as_it_says(capfd: pytest.Ca
     assert seen["n"] >= 187
 
 
-def heed_signals() -> None:
-    """Make a process heed SIGINT also where the tests run in the background, whose shell has it ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+HEEDFUL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Tests that run in the background may have SIGINT ignored, which a process inherits."""
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_middle_leaves_the_old_index_and_nothing_else(sent: int, status: int, folder: Path) -> None:
     assert mbat("index", write("old.jsonl", '{"a": "old"}'), "-o", "x.mbat") == 0
     before = sorted(path.name for path in folder.iterdir())
-    command = [*PROGRAM, "index", "-", "-o", "x.mbat", "--overwrite"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals) as process:
+    python, option, program = PROGRAM
+    command = [python, option, HEEDFUL + program, "index", "-", "-o", "x.mbat", "--overwrite"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(b'{"a": "new"}\n' * 2000)
         process.stdin.flush()
