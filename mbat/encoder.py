@@ -208,15 +208,11 @@ class Encoder:
     def unmatched_fields(self) -> list[str]:
         """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
         paths = PathTable(self._parameters.seed)
-        frequencies = self._statistics.paths
-
-        def occurs(path: str) -> bool:
-            number = 0
-            for step in parse_path(path):
-                number = paths.child(number, step)
-            return bool(frequencies[paths.path_hashes[number] & (len(frequencies) - 1)])
-
-        return [path for path, _ in self._parameters.fields if not occurs(path)]
+        return [
+            path
+            for path, _ in self._parameters.fields
+            if not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
+        ]
 
     def fit_keeping(self, batches: Iterable[Sequence[Any]], keep_bytes: int) -> list[Columns]:
         """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.

@@ -120,6 +120,13 @@ class PathTable:
         number = self._numbers.get((parent, key))
         return self._add(parent, key) if number is None else number
 
+    def number(self, steps: Steps) -> int:
+        """Return the number of the path of some steps, adding what is new."""
+        number = 0
+        for step in steps:
+            number = self.child(number, step)
+        return number
+
     def _add(self, parent: int, key: str | None) -> int:
         depth = self.depths[parent] + 1
         if depth > MAX_DEPTH:

@@ -105,7 +105,7 @@ class Preparer:
         self._dim, self._seed, self._presence = dim, seed, presence
         self._fields = fields
         self._skip_unknown = skip_unknown and statistics.documents > 0
-        self._frequencies, self._documents = statistics.paths, statistics.documents
+        self._statistics = statistics
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
         self._lock = threading.Lock()
@@ -206,7 +206,7 @@ class Preparer:
             return self._known_as(LEFT_OUT, path_hash, rule)
         if paths.elements[path]:
             return self._known_as(ELEMENT, path_hash, rule)
-        frequency = int(self._frequencies[path_hash & (len(self._frequencies) - 1)])
+        frequency = self._statistics.documents_with_path(path_hash)
         if self._skip_unknown and not frequency:
             return self._known_as(UNBOUND, above.path_hash, rule)
         code = mix(extend(self._presence_domain, paths.key_hashes[path]))
@@ -217,6 +217,7 @@ class Preparer:
         return Knowledge(place, path_hash, presence, code, scale, rule)
 
     def _rarity(self, frequency: int) -> float:
-        if not self._documents:
+        documents = self._statistics.documents
+        if not documents:
             return 1.0
-        return float(np.round(np.log((1 + self._documents) / (1 + min(frequency, self._documents))) * 1024) / 1024)
+        return float(np.round(np.log((1 + documents) / (1 + min(frequency, documents))) * 1024) / 1024)

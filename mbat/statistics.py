@@ -167,6 +167,10 @@ class Statistics:
             coarsened(*_sum(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
         )
 
+    def documents_with_path(self, path_hash: int) -> int:
+        """Return how many documents have a path, or another that shares its table entry."""
+        return int(self.paths[path_hash & (len(self.paths) - 1)])
+
     def idf(self) -> NDArray[np.float64]:
         """Return the weight of each table entry, ``1 + ln((1 + documents) / (1 + frequency))``.
 

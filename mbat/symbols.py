@@ -159,6 +159,34 @@ def _weigh(first: int, last: int, weight: float, buffer: SymbolBuffer) -> None:
         buffer.free[nth(i)] *= weight
 
 
+def _leaf(
+    kind: int, path: int, item: int, cursor: Any, used: int, leaves: Leaves, how: LeafWeights, places: Any, buffer: Any
+) -> int:
+    """Write the symbols of a leaf; return -1 if they do not fit."""
+    place = places.place[path]
+    if kind == _STRING:
+        begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
+        end = leaves.text_ends[cursor[0]]
+        first = used
+        if places.strings[path] != AS_SYMBOL:
+            cursor[2] += 1
+            used = _text(begin, end, path, cursor, used, leaves, how, places, buffer)
+        if used == first:
+            used = _put_exact(_exact_text(begin, end, leaves, how), place, _OTHERS, used, how, buffer)
+    elif kind == _NUMBER:
+        x = leaves.numbers[cursor[1]]
+        if cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
+            used = _point(cursor, place, used, leaves, how, buffer)
+            cursor[4] += 1
+        elif places.numbers[path] == SCALED:
+            used = _number(_scaled_number(x, path, places), 1.0, place, used, how, buffer)
+        else:
+            used = _put_exact(_exact_number(x, how), place, _NUMBERS, used, how, buffer)
+    else:
+        used = _put_exact(how.tags[CONSTANT_TAG + kind - _FIRST_CONSTANT], place, _OTHERS, used, how, buffer)
+    return used
+
+
 def _symbolize(
     start: int, cursor: Any, leaves: Leaves, how: LeafWeights, places: LeafPlaces, buffer: SymbolBuffer
 ) -> int:
@@ -170,37 +198,19 @@ def _symbolize(
     for item in range(start, min(len(leaves.items), start + len(buffer.ends))):
         kind = leaves.items[item] & _KIND_MASK
         path = leaves.items[item] >> KIND_BITS
-        place = places.place[path]
         first = used
         if used + GLOBE_SYMBOLS > len(buffer.codes):
             return item
+        if kind >= _STRING and places.place[path] != LEFT_OUT:
+            used = _leaf(kind, path, item, cursor, used, leaves, how, places, buffer)
+            if used < 0:
+                return item
+            if places.weight[path] != 1.0:
+                _weigh(first, used, places.weight[path], buffer)
         if kind == _STRING:
-            begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
-            end = leaves.text_ends[cursor[0]]
-            if places.strings[path] != AS_SYMBOL and place != LEFT_OUT:
-                cursor[2] += 1
-                used = _text(begin, end, path, cursor, used, leaves, how, places, buffer)
-                if used < 0:
-                    return item
-            if used == first and place != LEFT_OUT:
-                used = _put_exact(_exact_text(begin, end, leaves, how), place, _OTHERS, used, how, buffer)
             cursor[0] += 1
         elif kind == _NUMBER:
-            x = leaves.numbers[cursor[1]]
-            if place == LEFT_OUT:
-                used = first
-            elif cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
-                used = _point(cursor, place, used, leaves, how, buffer)
-                cursor[4] += 1
-            elif places.numbers[path] == SCALED:
-                used = _number(_scaled_number(x, path, places), 1.0, place, used, how, buffer)
-            else:
-                used = _put_exact(_exact_number(x, how), place, _NUMBERS, used, how, buffer)
             cursor[1] += 1
-        elif kind > _NUMBER and place != LEFT_OUT:
-            used = _put_exact(how.tags[CONSTANT_TAG + kind - _FIRST_CONSTANT], place, _OTHERS, used, how, buffer)
-        if places.weight[path] != 1.0:
-            _weigh(first, used, places.weight[path], buffer)
         buffer.ends[item - start] = used
         cursor[3] = used
     return min(len(leaves.items), start + len(buffer.ends))
@@ -210,7 +220,7 @@ symbolize = Kernel(
     _symbolize,
     *(mix, extend, extend_signed, rough_log2, *BAG),
     *(*ANCHORS, *INSTANTS, *QUANTITIES),
-    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text, _weigh),
+    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text, _weigh, _leaf),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 

@@ -49,14 +49,17 @@ def test_a_document_of_which_all_is_left_out_has_the_vector_zero() -> None:
 
 @pytest.mark.parametrize("binding", ["signed-permutation", "haar"])
 def test_a_weight_multiplies_the_part_of_its_field(binding: str) -> None:
-    """With v = p + q and weight w, the vector is (w p + q) / |w p + q|: three vectors of weights in one plane."""
-    rows = [
-        Encoder(dim=256, binding=binding, fields={"seller": Field(weight=w)}).encode_one(WORDY).astype(float)
-        for w in (0.5, 1, 2, 8)
-    ]
-    assert np.linalg.svd(np.array(rows), compute_uv=False)[2] < 1e-5
-    alone = Encoder(dim=256, binding=binding).encode_one({"seller": WORDY["seller"]})
-    assert (np.diff([row @ alone for row in rows]) > 0.05).all()
+    """With v = p + q and weight w, the vector is (w p + q) / |w p + q|, p and q the parts alone but for their norm."""
+    rest = {key: value for key, value in WORDY.items() if key != "seller"}
+    plain = Encoder(dim=256, binding=binding)
+    parts = plain.encode([{"seller": WORDY["seller"]}, rest]).astype(float)
+    shares = []
+    for weight in (0.5, 1, 2, 8):
+        row = Encoder(dim=256, binding=binding, fields={"seller": Field(weight=weight)}).encode_one(WORDY).astype(float)
+        (p, q), residual, *_ = np.linalg.lstsq(parts.T, row, rcond=None)
+        assert residual < 1e-10
+        shares.append(p / q)
+    np.testing.assert_allclose(np.array(shares) / shares[1], [0.5, 1, 2, 8], rtol=1e-4)
 
 
 def test_weights_of_fields_within_each_other_multiply() -> None:
@@ -97,6 +100,13 @@ def test_a_latitude_with_a_rule_of_its_own_leaves_the_longitude_a_number(rule: F
         cosine(encoder, {"geo": {"lat": 60, "lon": 11}}, near)
         > cosine(encoder, {"geo": {"lat": 60, "lon": 11}}, far) + 0.1
     )
+
+
+@pytest.mark.parametrize("rule", [Field(weight=0), Field(numbers="symbol")])
+def test_points_after_a_latitude_with_a_rule_of_its_own_are_found(rule: Field) -> None:
+    encoder = Encoder(fields={"geo.lat": rule})
+    home = {"home": {"lat": 60, "lon": 11}}
+    assert np.array_equal(encoder.encode([{"geo": {"lat": 5, "lon": 6}}, home])[1], Encoder().encode_one(home))
 
 
 def test_rules_are_part_of_equality_fingerprint_and_what_is_saved(tmp_path: Path) -> None:
