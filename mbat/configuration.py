@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
@@ -42,4 +43,13 @@ def configured_encoder(path: Path) -> Encoder:
     try:
         return Encoder(**given)
     except ParameterError as error:
-        raise ParameterError(f"The configuration {path}: {error}") from None
+        raise ParameterError(f"The configuration {path}: {error}{_hint(given)}") from None
+
+
+def _hint(given: dict[str, Any]) -> str:
+    """Return a sentence for a path that TOML took apart at its dots, else nothing."""
+    fields = given.get("fields")
+    rules = fields.values() if isinstance(fields, dict) else ()
+    if any(isinstance(value, dict) for rule in rules if isinstance(rule, dict) for value in rule.values()):
+        return ' Quote a path of several keys: "seller.name" = { weight = 3 }.'
+    return ""

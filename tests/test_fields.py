@@ -167,6 +167,7 @@ def test_a_configuration_is_the_arguments_of_an_encoder(tmp_path: Path) -> None:
         (b"\xff", "is no TOML: 'utf-8' codec"),
         (b"dims = 4", "has 'dims'; its entries are dim, seed, softness, binding, strings, numbers, fields."),
         (b"dim = 4", "dim is the length of the vectors, an integer from 16"),
+        (b"fields.a.b.weight = 2", "The field 'a': .* Quote a path of several keys: \"seller.name\""),
         (b"fields.a.weight = 'x'", "The field 'a': weight is a number"),
         (None, "cannot be read: No such file"),
     ],

@@ -30,6 +30,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MbatError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # click itself would end with status 1
+            _forget_output()
+            raise click.exceptions.Exit(0) from None
 
 
 @click.group(cls=_Commands, context_settings=_CONTEXT)
@@ -66,7 +69,11 @@ def run(command: Callable[..., Any]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
-    except BrokenPipeError:  # the reader, as in `mbat query | head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        _forget_output()
     return 0
+
+
+def _forget_output() -> None:
+    """Write to nowhere from now on: the reader, as in `mbat query | head`, has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
