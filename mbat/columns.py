@@ -65,6 +65,8 @@ class Columns:
         Where each string ends in `text`, its separator left out.
     numbers : float64 array
         All numbers.
+    strings : list of str
+        The strings as they came, if the walker keeps them; else empty.
     """
 
     paths: PathTable
@@ -73,13 +75,14 @@ class Columns:
     text: NDArray[np.uint32]
     text_ends: NDArray[np.int64]
     numbers: NDArray[np.float64]
+    strings: list[str]
 
     def __len__(self) -> int:
         return len(self.ends)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the columns."""
+        """Bytes of the columns, the strings as they came left out."""
         return sum(column.nbytes for column in (self.items, self.ends, self.text, self.text_ends, self.numbers))
 
 
@@ -90,10 +93,13 @@ class Walker:
     ----------
     paths : PathTable
         The table that the paths of the documents are added to.
+    keep_strings : bool
+        Whether the columns also have the strings as they came.
     """
 
-    def __init__(self, paths: PathTable) -> None:
+    def __init__(self, paths: PathTable, keep_strings: bool = False) -> None:
         self.paths = paths
+        self._keep_strings = keep_strings
         self._root = _Node(paths, 0)
         self._items: list[int] = []
         self._strings: list[str] = []
@@ -130,6 +136,7 @@ class Walker:
             text,
             text_ends,
             numbers,
+            self._strings if self._keep_strings else [],
         )
 
     def _value(self, value: Any, node: _Node) -> None:

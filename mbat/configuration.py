@@ -36,7 +36,7 @@ def configured_encoder(path: Path) -> Encoder:
         raise ParameterError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # broken TOML, or bytes that are no UTF-8
         raise ParameterError(f"The configuration {path} is no TOML: {error}.") from error
-    known = list(inspect.signature(Encoder).parameters)
+    known = [name for name in inspect.signature(Encoder).parameters if name != "text"]  # a function is no TOML
     for name in given:
         if name not in known:
             raise ParameterError(f"The configuration {path} has {name!r}; its entries are {', '.join(known)}.")

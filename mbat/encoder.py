@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
 from mbat.columns import KIND_BITS, Columns, Walker
+from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
 from mbat.leaves import SymbolBuffer, leaf_weights
@@ -70,6 +71,10 @@ class Encoder:
     fields : mapping from paths to Field, optional
         What holds for single fields and all below them: their weight, and how their strings and numbers are taken. A
         path is written ``seller.offers[].price``. Instead of a Field there may be a mapping of its arguments.
+    text : callable, optional
+        Embeds texts: takes a list of strings and returns an array of shape (strings, width). Strings of two or more
+        words that are taken as text get its numbers as half of their part in the vector, beside their words. It is
+        called with a batch's texts at a time, and not when fitting. It is not saved: `load` has to be given it again.
 
     Examples
     --------
@@ -96,9 +101,11 @@ class Encoder:
         strings: Strings = "text",
         numbers: Numbers = "scaled",
         fields: Mapping[str, Field | Mapping[str, Any]] | None = None,
+        text: TextFunction | None = None,
     ) -> None:
         rules = checked_fields({} if fields is None else fields)
         self._parameters = checked(Parameters(dim, seed, softness, binding, strings, numbers, rules))
+        self._embedder = None if text is None else TextEmbedder(text)
         self._set_statistics(Statistics())
 
     def _set_statistics(self, statistics: Statistics) -> None:
@@ -117,8 +124,13 @@ class Encoder:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The arguments that make an equal encoder, but for what `fit` learned; JSON throughout."""
+        """The arguments that make an equal encoder, but for `text` and what `fit` learned; JSON throughout."""
         return self._parameters.plain()
+
+    @property
+    def embedder(self) -> TextEmbedder | None:
+        """The text embedder, None if there is none."""
+        return self._embedder
 
     @property
     def statistics(self) -> Statistics:
@@ -127,11 +139,16 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of parameters, statistics and version: equal if and only if all vectors are equal."""
+        """A hash of parameters, statistics and version: equal if and only if all vectors are equal.
+
+        Of a text embedder it knows the width alone.
+        """
         if self._fingerprint is None:
             digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
             for path, rule in self._parameters.fields:
                 digest.update(f"field {path} {rule}".encode())
+            if self._embedder is not None:
+                digest.update(f"text {self._embedder.width}".encode())
             for name, array in self._statistics.arrays().items():
                 digest.update(name.encode() + array.tobytes())
             self._fingerprint = digest.hexdigest()
@@ -140,7 +157,11 @@ class Encoder:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Encoder):
             return NotImplemented
-        return self._parameters == other._parameters and self._statistics == other._statistics
+        return (
+            self._parameters == other._parameters
+            and self._embedder == other._embedder
+            and self._statistics == other._statistics
+        )
 
     def __hash__(self) -> int:
         return hash(self._parameters)
@@ -148,14 +169,15 @@ class Encoder:
     def __repr__(self) -> str:
         given = {name: value for name, value in self.parameters.items() if name != "fields" or value}
         arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        arguments += f", text={self._embedder.name}" if self._embedder else ""
         fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
         return f"Encoder({arguments}{fitted})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"parameters": self._parameters, "statistics": self._statistics}
+        return {"parameters": self._parameters, "embedder": self._embedder, "statistics": self._statistics}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._parameters = state["parameters"]
+        self._parameters, self._embedder = state["parameters"], state["embedder"]
         self._set_statistics(state["statistics"])
 
     def fit(self, documents: Iterable[Any]) -> Encoder:
@@ -236,7 +258,7 @@ class Encoder:
         walker = unfitted._ready().walker
 
         def watched() -> Iterator[Batch]:
-            room = keep_bytes
+            room = keep_bytes if self._embedder is None else 0  # texts to embed would have to be kept besides
             for batch in unfitted._prepared(batches):
                 room = room - batch.columns.nbytes if batch.columns.paths is walker.paths else 0
                 if room > 0:
@@ -323,17 +345,26 @@ class Encoder:
         save_encoder(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Encoder:
+    def load(cls, folder: str | Path, text: TextFunction | None = None) -> Encoder:
         """Read an encoder from a folder.
+
+        Parameters
+        ----------
+        folder : path
+            As given to `save`.
+        text : callable, optional
+            The text embedder, if it was made with one.
 
         Raises
         ------
         IndexNotFoundError, IndexDamagedError, IndexVersionError
             If there is none, it is damaged, or of a format that this version cannot read.
+        ParameterError
+            If `text` is missing, or not what the encoder was made with.
         """
         from mbat.encoder_files import load_encoder
 
-        return load_encoder(Path(folder))
+        return load_encoder(Path(folder), text)
 
     def _ready(self) -> Preparer:
         if self._preparer is None:
@@ -343,7 +374,9 @@ class Encoder:
     def _new_preparer(self, walker: Walker | None) -> Preparer:
         p = self._parameters
         soft, fields = p.softness > 0.0, FieldRules(p.fields, p.strings, p.numbers)
-        return Preparer(p.dim, p.seed, PRESENCE if soft else 0.0, soft, fields, self._statistics, walker)
+        return Preparer(
+            p.dim, p.seed, PRESENCE if soft else 0.0, soft, fields, self._statistics, walker, self._embedder
+        )
 
     def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
         position = 0
@@ -355,7 +388,7 @@ class Encoder:
             position += len(documents)
 
     def _symbols(self, batch: Batch) -> Iterator[tuple[int, int, SymbolBuffer]]:
-        return symbol_runs(batch.columns, self._how, batch.leaves, batch.points)
+        return symbol_runs(batch.columns, self._how, batch.leaves, batch.points, batch.embeddings)
 
     def _encode_batch(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters

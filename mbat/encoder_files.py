@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbat.embedding import TextFunction
 from mbat.encoder import FORMAT_VERSION, Encoder
 from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
 from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
@@ -36,30 +39,57 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
         "format_version": FORMAT_VERSION,
         "parameters": encoder.parameters,
         "fingerprint": encoder.fingerprint,
+        "text": None if encoder.embedder is None else {"name": encoder.embedder.name, "width": encoder.embedder.width},
     }
     (folder / PARAMETERS_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     np.savez_compressed(folder / STATISTICS_FILE, allow_pickle=False, **encoder.statistics.arrays())
 
 
-def load_encoder(folder: Path) -> Encoder:
+def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
     """Read an encoder from a folder; see `Encoder.load`."""
-    try:
+    with _damage_told(folder):
         described = json.loads((folder / PARAMETERS_FILE).read_text(encoding="utf-8"))
-        version = described["format_version"]
+        version, embedder = described["format_version"], described.get("text")
         if version != FORMAT_VERSION:
             raise IndexVersionError(
                 f"{folder} holds an encoder of vector format {version!r}; this version of mbat makes format "
                 f"{FORMAT_VERSION}. Index the documents again."
             )
         encoder = Encoder(**described["parameters"])
-        encoder._set_statistics(_load_statistics(folder / STATISTICS_FILE))
-        if encoder.fingerprint != described["fingerprint"]:
-            raise ValueError("its fingerprint is another than that of its statistics")
+        statistics = _load_statistics(folder / STATISTICS_FILE)
+    if text is not None or embedder is not None:
+        encoder = Encoder(**described["parameters"], text=_needed(folder, embedder, text))
+    encoder._set_statistics(statistics)
+    if encoder.fingerprint != described.get("fingerprint"):
+        raise IndexDamagedError(
+            f"The encoder in {folder} is damaged: its fingerprint is another than that of its statistics."
+            if embedder is None
+            else f"The encoder in {folder} is damaged, or was made with a text embedder of {embedder['width']} numbers."
+        )
+    return encoder
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong when files are not as they should be into a sentence."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise IndexNotFoundError(f"There is no encoder in {folder}: {error.filename} is missing.") from None
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, ParameterError) as error:
         raise IndexDamagedError(f"The encoder in {folder} is damaged: {error}.") from error
-    return encoder
+
+
+def _needed(folder: Path, embedder: dict[str, Any] | None, text: TextFunction | None) -> TextFunction:
+    """Return the text embedder that is given, if the encoder in a folder was made with one."""
+    if embedder is None:
+        raise ParameterError(f"The encoder in {folder} was made without a text embedder. Leave out text.")
+    if text is None:
+        raise ParameterError(
+            f"The encoder in {folder} was made with a text embedder, {embedder['name']}, of {embedder['width']} "
+            "numbers a text, which is not saved. Give the function again, as text=, from Python."
+        )
+    return text
 
 
 def _load_statistics(path: Path) -> Statistics:

@@ -35,7 +35,7 @@ SCALED, EXACT = (NUMBERS.index(name) for name in ("scaled", "symbol"))
 CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 """The leaves of one value each, in the order of their kinds."""
 
-WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, POINT_TAG, SCALE_TAG = 0, 1, 2, 3, 4, 5
+WORD_TAG, GRAM_TAG, EXACT_TEXT_TAG, EXACT_NUMBER_TAG, POINT_TAG, EMBEDDING_TAG, SCALE_TAG = range(7)
 TIME_TAG: Final = SCALE_TAG + SCALES
 CONSTANT_TAG: Final = TIME_TAG + SCALES
 WORD_GAIN, GRAM_GAIN, EXACT_GAIN, POINT_GAIN, TIME_GAIN, QUANTITY_GAIN, SCALE_GAIN = range(7)
@@ -58,7 +58,10 @@ POSITION_SOFTNESS: Final = 2 * 3**0.5
 
 
 class Leaves(NamedTuple):
-    """What the leaves of a batch are read from; see `mbat.columns.Columns` and `mbat.coordinates.Points`."""
+    """What the leaves of a batch are read from.
+
+    See `mbat.columns.Columns`, `mbat.coordinates.Points` and `mbat.embedding.Embeddings`.
+    """
 
     items: NDArray[np.int64]
     text: NDArray[np.uint32]
@@ -66,6 +69,8 @@ class Leaves(NamedTuple):
     numbers: NDArray[np.float64]
     point_items: NDArray[np.int64]
     point_degrees: NDArray[np.float64]
+    embedded_strings: NDArray[np.int64]
+    embeddings: NDArray[np.float64]
 
 
 class TextSoftness(NamedTuple):
@@ -165,7 +170,7 @@ def shares_of(softness: float) -> tuple[float, float]:
 def leaf_weights(seed: int, softness: float, idf: NDArray[np.float64]) -> LeafWeights:
     """Return the constants of leaf coding for the parameters of an encoder."""
     scales = [f"{kind} {i}" for kind in ("scale", "time") for i in range(SCALES)]
-    names = ["word", "3-gram", "text", "number", "point", *scales, *CONSTANTS]
+    names = ["word", "3-gram", "text", "number", "point", "embedding", *scales, *CONSTANTS]
     kinds = _POINT_WEIGHT, _TIME_WEIGHT, _QUANTITY_WEIGHT
     constant, number = shares_of(softness), shares_of(_NUMBER_SOFTNESS * softness)
     element = shares_of(POSITION_SOFTNESS * softness)

@@ -14,6 +14,7 @@ from mbat.binding import Permutations
 from mbat.bundling import Places
 from mbat.columns import Columns, Walker
 from mbat.coordinates import PointFinder, Points
+from mbat.embedding import NO_EMBEDDINGS, Embeddings, TextEmbedder
 from mbat.fields import FieldRules, Rule
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SCALED, UNBOUND, LeafPlaces
@@ -38,6 +39,8 @@ class Batch:
     path_hashes : int64 array of shape (paths,)
     points : Points
         The numbers that are coordinates.
+    embeddings : Embeddings
+        What a text embedder says of the texts.
     """
 
     columns: Columns
@@ -45,6 +48,7 @@ class Batch:
     leaves: LeafPlaces
     path_hashes: NDArray[np.int64]
     points: Points
+    embeddings: Embeddings
 
 
 class Knowledge(NamedTuple):
@@ -90,6 +94,8 @@ class Preparer:
         What the encoder has learned.
     walker : Walker, optional
         One that has met documents of the same seed before, whose columns are to be used again.
+    embedder : TextEmbedder, optional
+        Embeds the texts.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class Preparer:
         fields: FieldRules,
         statistics: Statistics,
         walker: Walker | None = None,
+        embedder: TextEmbedder | None = None,
     ) -> None:
         self._dim, self._seed, self._presence = dim, seed, presence
         self._fields = fields
@@ -109,7 +116,11 @@ class Preparer:
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
         self._lock = threading.Lock()
-        self._start(walker or Walker(PathTable(seed)))
+        self._embedder = embedder
+        self._start(walker or self._new_walker())
+
+    def _new_walker(self) -> Walker:
+        return Walker(PathTable(self._seed), keep_strings=self._embedder is not None)
 
     def _start(self, walker: Walker) -> None:
         self.walker = walker
@@ -128,7 +139,7 @@ class Preparer:
         """
         with self._lock:
             if len(self.walker.paths) > MOST_PATHS:
-                self._start(Walker(PathTable(self._seed)))
+                self._start(self._new_walker())
             return self._batch(self.walker.columns(documents))
 
     def prepare_again(self, columns: Columns) -> Batch:
@@ -151,7 +162,9 @@ class Preparer:
     def _batch(self, columns: Columns) -> Batch:
         if self._learn() or self._tables is None:
             self._tables = self._make_tables()
-        return Batch(columns, *self._tables, self._finder.points(columns))
+        places, leaves, hashes = self._tables
+        embeddings = self._embedder.embeddings(columns, leaves) if self._embedder else NO_EMBEDDINGS
+        return Batch(columns, places, leaves, hashes, self._finder.points(columns), embeddings)
 
     def _codes_closeness(self, path: int) -> bool:
         known = self._known[path]

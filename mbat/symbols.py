@@ -16,6 +16,7 @@ import numpy as np
 from mbat.anchors import ANCHORS, GLOBE_SYMBOLS, put, put_on_globe, put_on_line
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.coordinates import Points
+from mbat.embedding import Embeddings
 from mbat.hashing import extend, extend_signed, mix
 from mbat.instants import INSTANTS, NO_INSTANT, TIME_WIDTHS, instant
 from mbat.kernels import Kernel, nth, rough_log2
@@ -23,6 +24,7 @@ from mbat.leaves import (
     AS_SYMBOL,
     AS_TEXT,
     CONSTANT_TAG,
+    EMBEDDING_TAG,
     EXACT_ATOMS,
     EXACT_GAIN,
     EXACT_NUMBER_TAG,
@@ -58,6 +60,7 @@ LARGEST: Final = 1e300
 _EXACT_SHARE: Final = EXACT_ATOMS**-0.5
 
 _DATE_TEXT_SHARE: Final = 0.5
+_EMBEDDING_SHARE: Final = 0.5**0.5
 
 _LEAST_ROOM: Final = 1 << 9  # more than any leaf takes that is no long text
 _MOST_ROOM: Final = 1 << 16
@@ -152,11 +155,34 @@ def _text(
     return used
 
 
+def _embed(first: int, used: int, cursor: Any, leaves: Leaves, how: LeafWeights, buffer: SymbolBuffer) -> int:
+    """Write the embedding of a text, with half of the energy of its symbols, divided as they are; -1 if no room."""
+    width = len(leaves.embeddings) // len(leaves.embedded_strings)
+    if used + width > len(buffer.codes):
+        return -1
+    bound = free = 0.0
+    for i in range(first, used):
+        bound += buffer.bound[nth(i)] * buffer.bound[nth(i)]
+        free += buffer.free[nth(i)] * buffer.free[nth(i)]
+    _weigh(first, used, _EMBEDDING_SHARE, buffer)
+    bound, free = _EMBEDDING_SHARE * math.sqrt(bound), _EMBEDDING_SHARE * math.sqrt(free)
+    at = cursor[5] * width
+    for i in range(width):
+        code = mix(extend(how.tags[EMBEDDING_TAG], i + 1))
+        used = put(code, leaves.embeddings[nth(at + i)], bound, free, used, buffer)
+    return used
+
+
 def _weigh(first: int, last: int, weight: float, buffer: SymbolBuffer) -> None:
     """Multiply the weights of symbols."""
     for i in range(first, last):
         buffer.bound[nth(i)] *= weight
         buffer.free[nth(i)] *= weight
+
+
+def _is_embedded(cursor: Any, leaves: Leaves) -> Any:
+    """Return whether the next string has an embedding."""
+    return cursor[5] < len(leaves.embedded_strings) and leaves.embedded_strings[cursor[5]] == cursor[0]
 
 
 def _leaf(
@@ -171,6 +197,8 @@ def _leaf(
         if places.strings[path] != AS_SYMBOL:
             cursor[2] += 1
             used = _text(begin, end, path, cursor, used, leaves, how, places, buffer)
+            if _is_embedded(cursor, leaves) and used > first:
+                used = _embed(first, used, cursor, leaves, how, buffer)
         if used == first:
             used = _put_exact(_exact_text(begin, end, leaves, how), place, _OTHERS, used, how, buffer)
     elif kind == _NUMBER:
@@ -192,7 +220,7 @@ def _symbolize(
 ) -> int:
     """Write the symbols of the items from `start` on, until the buffer is full; return the next item.
 
-    The cursor holds the next string, number, stamp, the symbols written, and the next coordinate.
+    The cursor holds the next string, number, stamp, the symbols written, the next coordinate and embedding.
     """
     used = 0
     for item in range(start, min(len(leaves.items), start + len(buffer.ends))):
@@ -208,6 +236,7 @@ def _symbolize(
             if places.weight[path] != 1.0:
                 _weigh(first, used, places.weight[path], buffer)
         if kind == _STRING:
+            cursor[5] += _is_embedded(cursor, leaves)
             cursor[0] += 1
         elif kind == _NUMBER:
             cursor[1] += 1
@@ -220,20 +249,34 @@ symbolize = Kernel(
     _symbolize,
     *(mix, extend, extend_signed, rough_log2, *BAG),
     *(*ANCHORS, *INSTANTS, *QUANTITIES),
-    *(_put_exact, _exact_text, _exact_number, _scaled_number, _number, _time, _point, _text, _weigh, _leaf),
+    *(
+        _put_exact,
+        _exact_text,
+        _exact_number,
+        _scaled_number,
+        _number,
+        _time,
+        _point,
+        _text,
+        _embed,
+        _weigh,
+        _is_embedded,
+        _leaf,
+    ),
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 
 
 def symbol_runs(
-    columns: Columns, how: LeafWeights, places: LeafPlaces, points: Points
+    columns: Columns, how: LeafWeights, places: LeafPlaces, points: Points, embeddings: Embeddings
 ) -> Iterator[tuple[int, int, SymbolBuffer]]:
     """Yield the symbols of a batch, a run of items at a time: where the run starts and ends, and its symbols.
 
     The buffer is used again for the next run: whoever wants to keep its content copies it.
     """
-    leaves = Leaves(columns.items, columns.text, columns.text_ends, columns.numbers, points.items, points.degrees)
-    cursor = np.zeros(5, dtype=np.int64)
+    texts = columns.text, columns.text_ends
+    leaves = Leaves(columns.items, *texts, columns.numbers, *points, *embeddings)
+    cursor = np.zeros(6, dtype=np.int64)
     work = len(columns.text) + len(columns.items)
     buffer = symbol_buffer(min(_MOST_ROOM, _LEAST_ROOM + 2 * len(columns.text) + NUMBER_SYMBOLS * len(columns.items)))
     start = 0
