@@ -24,27 +24,18 @@ ENTRY: Final = 0.5
 _POSITION_BITS: Final = FIELD_BITS - 1
 
 
-def block_starts(dim: int) -> NDArray[np.int64]:
-    """Return where each block of dimensions starts, and where the last one ends."""
-    return np.arange(BLOCKS + 1, dtype=np.int64) * dim // BLOCKS
-
-
-def atom_entry(code: int, weight: float, block: int, starts: NDArray[np.int64]) -> tuple[int, float]:
-    """Return position and value of an atom's entry in one block, times a weight."""
+def atom_entry(code: int, block: int, dim: int) -> tuple[int, int]:
+    """Return where an atom of a vector of length `dim` has its entry in one block, and 1 if the entry is negative."""
     field = code >> (FIELD_BITS * block)
-    size = starts[block + 1] - starts[block]
-    position = starts[block] + (((field >> 1) & ((1 << _POSITION_BITS) - 1)) * size >> _POSITION_BITS)
-    value = ENTRY * weight * (1 - 2 * (field & 1))
-    return position, value
+    start = dim * block // BLOCKS
+    size = dim * (block + 1) // BLOCKS - start
+    return start + (((field >> 1) & ((1 << _POSITION_BITS) - 1)) * size >> _POSITION_BITS), field & 1
 
 
 def dense(codes: NDArray[np.int64], weights: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
     """Return the weighted sum of atoms as one dense vector of shape (dim,)."""
-    starts = block_starts(dim)
     vector = np.zeros(dim)
     for block in range(BLOCKS):
-        fields = codes >> (FIELD_BITS * block)
-        sizes = starts[block + 1] - starts[block]
-        positions = starts[block] + (((fields >> 1) & ((1 << _POSITION_BITS) - 1)) * sizes >> _POSITION_BITS)
-        np.add.at(vector, positions, ENTRY * weights * (1 - 2 * (fields & 1)))
+        positions, negative = atom_entry(codes, block, dim)  # type: ignore[arg-type]  # it works on arrays as well
+        np.add.at(vector, positions, ENTRY * weights * (1 - 2 * negative))
     return vector

@@ -21,12 +21,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.atoms import BLOCKS, atom_entry, block_starts
+from mbat.atoms import BLOCKS
 from mbat.binding import KEYS, POSITIONS, fill_permutation
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
-from mbat.kernels import Kernel, nth
+from mbat.kernels import Kernel
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SymbolBuffer
+from mbat.rows import ROWS, Rows, add_atom, empty_rows, finish, fold, scatter
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -82,7 +83,7 @@ class Stack(NamedTuple):
         The depth of the innermost open one (-1: none) and the number of the document.
     path, children, position, numeric : int64 arrays of shape (levels,)
         Its path, how many members it has had, its own position, whether it holds but numbers.
-    rows : float64 array of shape (levels * dim,)
+    rows : Rows
         The sums.
     matrices : int32 array of shape (levels * dim,)
         The permutation of the last position past POSITIONS.
@@ -95,7 +96,7 @@ class Stack(NamedTuple):
     children: NDArray[np.int64]
     position: NDArray[np.int64]
     numeric: NDArray[np.int64]
-    rows: NDArray[np.float64]
+    rows: Rows
     matrices: NDArray[np.int32]
     scratch: NDArray[np.int32]
 
@@ -122,20 +123,6 @@ def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
     return position
 
 
-def _scatter(
-    first: int, last: int, symbols: SymbolBuffer, row: int, rows: Any, matrix: Any, at: int, starts: Any
-) -> None:
-    """Add symbols to a row, one part of each as it is and one bound."""
-    for i in range(first, last):
-        code = symbols.codes[nth(i)]
-        free, bound = symbols.free[nth(i)], symbols.bound[nth(i)]
-        for block in range(BLOCKS):
-            place, value = atom_entry(code, 1.0, block, starts)
-            rows[nth(row + place)] += free * value
-            target = matrix[nth(at + place)]
-            rows[nth(row + (target >> 1))] += bound * value * (1 - 2 * (target & 1))
-
-
 def _matrix(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
     """Return the permutation of a key or position, as an array and where it starts there."""
     if places.place[path] == ELEMENT:
@@ -152,13 +139,12 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
 
 
 def _add_leaf(
-    path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, stack: Stack, starts: Any
+    path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, stack: Stack, dim: int
 ) -> None:
     """Add the symbols of a leaf to the row of what holds it."""
-    dim = starts[BLOCKS]
     level = places.depth[path] - 1
     if level < 0:
-        _scatter(first, last, symbols, 0, stack.rows, places.sequence, 0, starts)
+        scatter(first, last, symbols, 0, dim, stack.rows, places.sequence, 0)
         return
     position = 0
     if places.place[path] == ELEMENT:
@@ -166,7 +152,7 @@ def _add_leaf(
     if kind != _NUMBER:
         stack.numeric[level] = 0
     matrix, at = _matrix(path, position, level, dim, places, stack)
-    _scatter(first, last, symbols, level * dim, stack.rows, matrix, at, starts)
+    scatter(first, last, symbols, level, dim, stack.rows, matrix, at)
 
 
 def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
@@ -179,18 +165,9 @@ def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
     stack.position[level] = position
     stack.children[level] = 0
     stack.numeric[level] = int(kind == _ARRAY)
+    if level > 0:
+        stack.rows.counts[level] = 0
     stack.state[_TOP] = level
-
-
-def _fold(source: int, target: int, dim: int, rows: Any, matrix: Any, at: int, plain: float, bound: float) -> None:
-    """Add one row to another, unbound by one share and bound by another, and clear it."""
-    for i in range(dim):
-        step = matrix[nth(at + i)]
-        value = bound * rows[nth(source + i)]
-        rows[nth(target + (step >> 1))] += -value if step & 1 else value
-    for i in range(dim):
-        rows[nth(target + i)] += plain * rows[nth(source + i)]
-        rows[nth(source + i)] = 0.0
 
 
 def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
@@ -210,26 +187,8 @@ def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
         share = 1.0 / math.sqrt(stack.children[level])
         plain, bound = plain * share, bound * share
     matrix, at = _matrix(path, stack.position[level], level - 1, dim, places, stack)
-    _fold(level * dim, (level - 1) * dim, dim, stack.rows, matrix, at, plain, bound)
+    fold(level, dim, stack.rows, matrix, at, plain, bound)
     stack.state[_TOP] = level - 1
-
-
-def _finish(document: int, dim: int, stack: Stack, out: Any) -> None:
-    """Write the row of a whole document, normalised, and clear it."""
-    rows = stack.rows
-    even = odd = 0.0
-    for i in range(0, dim - 1, 2):
-        even += rows[nth(i)] * rows[nth(i)]
-        odd += rows[nth(i + 1)] * rows[nth(i + 1)]
-    if dim & 1:
-        even += rows[nth(dim - 1)] * rows[nth(dim - 1)]
-    total = even + odd
-    scale = 1.0 / math.sqrt(total) if total > 0.0 else 0.0
-    at = document * dim
-    for i in range(dim):
-        out[nth(at + i)] = rows[nth(i)] * scale
-        rows[nth(i)] = 0.0
-    stack.state[_TOP] = -1
 
 
 def _bundle(
@@ -241,11 +200,10 @@ def _bundle(
     places: Places,
     shares: Shares,
     stack: Stack,
-    starts: Any,
+    dim: int,
     out: Any,
 ) -> int:
     """Add a run of items, with their symbols, to the documents they belong to."""
-    dim = starts[BLOCKS]
     first = 0
     for item in range(start, stop):
         path, kind = items[item] >> KIND_BITS, items[item] & _KIND_MASK
@@ -253,30 +211,28 @@ def _bundle(
         while stack.state[_TOP] >= depth:
             _close(dim, places, shares, stack)
         if places.presence[path] != 0.0:
-            row = (depth - 1) * dim
-            for block in range(BLOCKS):
-                place, value = atom_entry(places.presence_code[path], places.presence[path], block, starts)
-                stack.rows[row + place] += value
+            add_atom(places.presence_code[path], places.presence[path], depth - 1, dim, stack.rows)
         if depth > 0 and places.place[path] != ELEMENT and places.place[path] != LEFT_OUT:
             stack.children[depth - 1] += 1
         last = symbols.ends[item - start]
         if kind <= _ARRAY:
             _open(path, kind, dim, places, stack)
         else:
-            _add_leaf(path, kind, first, last, symbols, places, stack, starts)
+            _add_leaf(path, kind, first, last, symbols, places, stack, dim)
         first = last
         if item + 1 == ends[stack.state[_DOCUMENT]]:
             while stack.state[_TOP] > 0:
                 _close(dim, places, shares, stack)
-            _finish(stack.state[_DOCUMENT], dim, stack, out)
+            finish(stack.state[_DOCUMENT], dim, stack.rows, out)
+            stack.state[_TOP] = -1
             stack.state[_DOCUMENT] += 1
     return 0
 
 
 bundle = Kernel(
     _bundle,
-    *(mix, extend, fill_permutation, atom_entry, _compose, _next_position, _scatter, _matrix),
-    *(_add_leaf, _open, _fold, _close, _finish),
+    *(mix, extend, fill_permutation, *ROWS),
+    *(_compose, _next_position, _matrix, _add_leaf, _open, _close),
 )
 """The compiled form of the above; its first argument is the work, in symbols and rows."""
 
@@ -305,12 +261,12 @@ def bundled(
         Rows of norm 1.
     """
     out = np.empty((len(columns), dim), dtype=np.float32)
-    stack, starts = _open_stack(places, dim), block_starts(dim)
+    stack = _open_stack(places, dim)
     for start, stop, symbols in runs:
         work = BLOCKS * int(symbols.ends[stop - start - 1]) + stop - start + dim * len(columns)
         bundle(
             *(work, start, stop, symbols, columns.items, columns.ends),
-            *(places, shares, stack, starts, out.reshape(-1)),
+            *(places, shares, stack, dim, out.reshape(-1)),
         )
     return out
 
@@ -324,7 +280,7 @@ def _open_stack(places: Places, dim: int) -> Stack:
         children=np.zeros(levels, dtype=np.int64),
         position=np.zeros(levels, dtype=np.int64),
         numeric=np.zeros(levels, dtype=np.int64),
-        rows=np.zeros(levels * dim),
+        rows=empty_rows(levels, dim),
         matrices=np.empty(levels * dim, dtype=np.int32),
         scratch=np.empty(dim, dtype=np.int32),
     )

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.atoms import BLOCKS, atom_entry, block_starts, dense
+from mbat.atoms import dense
 from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, Columns, Kind
@@ -132,10 +132,7 @@ def _at_positions(rows: Vectors, position: NDArray[np.int64], binding: Binding, 
 
 def _presence(paths: NDArray[np.int64], places: Places, dim: int) -> Vectors:
     """Return the symbols that say which keys are there, a dense row for each path given."""
-    starts = block_starts(dim)
     rows = np.zeros((len(paths), dim))
     for row, path in zip(rows, paths, strict=True):
-        for block in range(BLOCKS):
-            place, value = atom_entry(int(places.presence_code[path]), float(places.presence[path]), block, starts)
-            row[place] += value
+        row += dense(places.presence_code[path : path + 1], places.presence[path : path + 1], dim)
     return rows

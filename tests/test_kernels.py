@@ -16,7 +16,6 @@ from mbat import Encoder, kernels
 from mbat.binding import make_permutation
 from mbat.hashing import MASK, extend, mix, times
 from mbat.kernels import Kernel
-from mbat.symbols import symbol_runs
 from tests.json_strategies import STRANGE_TEXTS, batches, compiled, interpreted
 
 FITTED_ON = [
@@ -46,7 +45,7 @@ def symbols(which: Encoder, documents: list[Any]) -> list[tuple[int | bytes, ...
     """Return all that the symbolizing kernel writes, run after run."""
     batch = which._ready().prepare(documents)
     runs = []
-    for start, stop, buffer in symbol_runs(batch.columns, which._how, batch.leaves, batch.points):
+    for start, stop, buffer in which._symbols(batch):
         used = int(buffer.ends[stop - start - 1])
         ends = buffer.ends[: stop - start]
         arrays = buffer.codes[:used], buffer.bound[:used], buffer.free[:used], ends
