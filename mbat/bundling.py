@@ -26,7 +26,7 @@ from mbat.binding import KEYS, POSITIONS, fill_permutation
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel
-from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SymbolBuffer
+from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SymbolBuffer, symbol_count
 from mbat.rows import ROWS, Rows, add_atom, empty_rows, finish, fold, scatter
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
@@ -204,7 +204,6 @@ def _bundle(
     out: Any,
 ) -> int:
     """Add a run of items, with their symbols, to the documents they belong to."""
-    first = 0
     for item in range(start, stop):
         path, kind = items[item] >> KIND_BITS, items[item] & _KIND_MASK
         depth = places.depth[path]
@@ -214,12 +213,11 @@ def _bundle(
             add_atom(places.presence_code[path], places.presence[path], depth - 1, dim, stack.rows)
         if depth > 0 and places.place[path] != ELEMENT and places.place[path] != LEFT_OUT:
             stack.children[depth - 1] += 1
-        last = symbols.ends[item - start]
+        first, last = symbols.starts[item - start], symbols.ends[item - start]
         if kind <= _ARRAY:
             _open(path, kind, dim, places, stack)
         else:
             _add_leaf(path, kind, first, last, symbols, places, stack, dim)
-        first = last
         if item + 1 == ends[stack.state[_DOCUMENT]]:
             while stack.state[_TOP] > 0:
                 _close(dim, places, shares, stack)
@@ -263,7 +261,7 @@ def bundled(
     out = np.empty((len(columns), dim), dtype=np.float32)
     stack = _open_stack(places, dim)
     for start, stop, symbols in runs:
-        work = BLOCKS * int(symbols.ends[stop - start - 1]) + stop - start + dim * len(columns)
+        work = BLOCKS * symbol_count(symbols, stop - start) + stop - start + dim * len(columns)
         bundle(
             *(work, start, stop, symbols, columns.items, columns.ends),
             *(places, shares, stack, dim, out.reshape(-1)),

@@ -17,7 +17,7 @@ from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
-from mbat.leaves import SymbolBuffer, leaf_weights
+from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
 from mbat.parameters import PRESENCE, Parameters, checked, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
@@ -409,8 +409,8 @@ class Encoder:
         paths = batch.path_hashes[columns.items >> KIND_BITS]
         for start, stop, buffer in self._symbols(batch):
             count_documents(
-                int(buffer.ends[stop - start - 1]) + stop - start,
-                *(start, stop, buffer.codes, buffer.ends, paths, owners, *tallies),
+                symbol_count(buffer, stop - start) + stop - start,
+                *(start, stop, buffer, paths, owners, *tallies),
             )
         statistics.documents += len(columns)
         statistics.add_numbers(columns, paths)

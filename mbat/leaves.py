@@ -53,6 +53,8 @@ _GRAM_SOFTNESS: Final = 1.5
 _RARITY_TILT: Final = 0.5
 _NUMBER_SOFTNESS: Final = 0.25
 
+_KNOWN: Final = 1 << 12
+
 POSITION_SOFTNESS: Final = 2 * 3**0.5
 """How much softer a position in an array is than a key: at softness 0.5 a quarter of a string's energy is bound."""
 
@@ -67,6 +69,7 @@ class Leaves(NamedTuple):
     text: NDArray[np.uint32]
     text_ends: NDArray[np.int64]
     numbers: NDArray[np.float64]
+    number_bits: NDArray[np.int64]
     point_items: NDArray[np.int64]
     point_degrees: NDArray[np.float64]
     embedded_strings: NDArray[np.int64]
@@ -145,8 +148,10 @@ class SymbolBuffer(NamedTuple):
         The symbols, leaf after leaf.
     bound, free : float64 arrays of the same length
         Their weights in the part of the leaf that its key or position binds, and in the part that shows as it is.
-    ends : int64 array
-        Where the symbols of each item end; an object or array has none.
+    starts, ends : int64 arrays
+        Where the symbols of each item are; an object or array has none, and equal leaves of one path share theirs.
+    known : int64 array, its length a power of two
+        Scratch: the hash table in which leaves are looked up that may have been met before in the run.
     slots : int64 array, its length a power of two
         Scratch: the hash table in which a string's symbols are counted.
     numbers : float64 array
@@ -156,7 +161,9 @@ class SymbolBuffer(NamedTuple):
     codes: NDArray[np.int64]
     bound: NDArray[np.float64]
     free: NDArray[np.float64]
+    starts: NDArray[np.int64]
     ends: NDArray[np.int64]
+    known: NDArray[np.int64]
     slots: NDArray[np.int64]
     numbers: NDArray[np.float64]
 
@@ -192,13 +199,20 @@ def leaf_weights(seed: int, softness: float, idf: NDArray[np.float64]) -> LeafWe
     )
 
 
+def symbol_count(buffer: SymbolBuffer, items: int) -> int:
+    """Return how many symbols the first items of a run have, those that are shared counted each time."""
+    return int((buffer.ends[:items] - buffer.starts[:items]).sum())
+
+
 def symbol_buffer(size: int) -> SymbolBuffer:
     """Return room for a number of symbols."""
     return SymbolBuffer(
         codes=np.empty(size, dtype=np.int64),
         bound=np.empty(size, dtype=np.float64),
         free=np.empty(size, dtype=np.float64),
+        starts=np.empty(size, dtype=np.int64),
         ends=np.empty(size, dtype=np.int64),
+        known=np.zeros(_KNOWN, dtype=np.int64),
         slots=np.zeros(1 << (2 * size - 1).bit_length(), dtype=np.int64),
         numbers=np.zeros(max(MOST_QUANTITIES, DATE_FIELDS)),
     )

@@ -50,12 +50,10 @@ def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuff
         )
     bound, free = np.zeros((items, dim)), np.zeros((items, dim))
     for start, stop, buffer in runs:
-        first = 0
         for item in range(start, stop):
-            last = int(buffer.ends[item - start])
+            first, last = int(buffer.starts[item - start]), int(buffer.ends[item - start])
             bound[item] = dense(buffer.codes[first:last], buffer.bound[first:last], dim)
             free[item] = dense(buffer.codes[first:last], buffer.free[first:last], dim)
-            first = last
     return bound, free
 
 

@@ -52,7 +52,7 @@ def empty_rows(levels: int, dim: int) -> Rows:
     )
 
 
-def _note(level: int, more: int, rows: Rows) -> int:
+def _note(level: int, more: int, rows: Rows) -> Any:
     """Make room to note some places of a row; return where to write them, or -1 if the row need not note any."""
     count, room = rows.counts[level], len(rows.scratch)
     if count == _DENSE or count + more > room:

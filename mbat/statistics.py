@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.kernels import Kernel, nth, rough_log2
+from mbat.leaves import SymbolBuffer
 from mbat.symbols import LARGEST
 
 TABLE_BITS: Final = 18
@@ -48,7 +49,7 @@ class Tally(NamedTuple):
 
 
 def _count_documents(
-    start: int, stop: int, codes: Any, symbol_ends: Any, path_hashes: Any, owners: Any, symbols: Tally, paths: Tally
+    start: int, stop: int, buffer: SymbolBuffer, path_hashes: Any, owners: Any, symbols: Tally, paths: Tally
 ) -> int:
     """Count each table entry once for each document that has a symbol, or a path, there.
 
@@ -56,20 +57,17 @@ def _count_documents(
     over the whole fit.
     """
     mask, path_mask = len(symbols.frequencies) - 1, len(paths.frequencies) - 1
-    first = 0
     for item in range(start, stop):
         document = owners[item]
         entry = path_hashes[item] & path_mask
         if paths.latest[entry] != document:
             paths.latest[entry] = document
             paths.frequencies[entry] += 1
-        last = symbol_ends[item - start]
-        for i in range(first, last):
-            entry = codes[nth(i)] & mask
+        for i in range(buffer.starts[item - start], buffer.ends[item - start]):
+            entry = buffer.codes[nth(i)] & mask
             if symbols.latest[nth(entry)] != document:
                 symbols.latest[nth(entry)] = document
                 symbols.frequencies[nth(entry)] += 1
-        first = last
     return 0
 
 

@@ -46,6 +46,7 @@ from mbat.leaves import (
     symbol_buffer,
 )
 from mbat.quantities import MOST_QUANTITIES, QUANTITIES, quantities
+from mbat.repeats import REPEATS, met_before, text_start
 from mbat.texts import BAG, bag
 
 _KIND_MASK: Final = (1 << KIND_BITS) - 1
@@ -191,8 +192,7 @@ def _leaf(
     """Write the symbols of a leaf; return -1 if they do not fit."""
     place = places.place[path]
     if kind == _STRING:
-        begin = leaves.text_ends[cursor[0] - 1] + 1 if cursor[0] > 0 else 0
-        end = leaves.text_ends[cursor[0]]
+        begin, end = text_start(cursor[0], leaves), leaves.text_ends[cursor[0]]
         first = used
         if places.strings[path] != AS_SYMBOL:
             cursor[2] += 1
@@ -203,7 +203,7 @@ def _leaf(
             used = _put_exact(_exact_text(begin, end, leaves, how), place, _OTHERS, used, how, buffer)
     elif kind == _NUMBER:
         x = leaves.numbers[cursor[1]]
-        if cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item:
+        if _is_point(item, cursor, leaves):
             used = _point(cursor, place, used, leaves, how, buffer)
             cursor[4] += 1
         elif places.numbers[path] == SCALED:
@@ -215,33 +215,42 @@ def _leaf(
     return used
 
 
+def _is_point(item: int, cursor: Any, leaves: Leaves) -> Any:
+    """Return whether an item is a coordinate of a point."""
+    return cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item
+
+
 def _symbolize(
     start: int, cursor: Any, leaves: Leaves, how: LeafWeights, places: LeafPlaces, buffer: SymbolBuffer
 ) -> int:
     """Write the symbols of the items from `start` on, until the buffer is full; return the next item.
 
-    The cursor holds the next string, number, stamp, the symbols written, the next coordinate and embedding.
+    The cursor holds the next string, number, stamp, nothing, the next coordinate and embedding.
     """
     used = 0
+    alike = len(leaves.embedded_strings) == 0  # strings that differ in case alone have different embeddings
     for item in range(start, min(len(leaves.items), start + len(buffer.ends))):
         kind = leaves.items[item] & _KIND_MASK
         path = leaves.items[item] >> KIND_BITS
-        first = used
+        first, met = used, -1
         if used + GLOBE_SYMBOLS > len(buffer.codes):
             return item
         if kind >= _STRING and places.place[path] != LEFT_OUT:
-            used = _leaf(kind, path, item, cursor, used, leaves, how, places, buffer)
-            if used < 0:
-                return item
-            if places.weight[path] != 1.0:
-                _weigh(first, used, places.weight[path], buffer)
+            if alike and not (kind == _NUMBER and _is_point(item, cursor, leaves)):
+                met = met_before(kind, item, start, cursor, leaves, buffer)
+            if met < 0:
+                used = _leaf(kind, path, item, cursor, used, leaves, how, places, buffer)
+                if used < 0:
+                    return item
+                if places.weight[path] != 1.0:
+                    _weigh(first, used, places.weight[path], buffer)
         if kind == _STRING:
             cursor[5] += _is_embedded(cursor, leaves)
             cursor[0] += 1
         elif kind == _NUMBER:
             cursor[1] += 1
-        buffer.ends[item - start] = used
-        cursor[3] = used
+        buffer.starts[item - start] = first if met < 0 else buffer.starts[met - start]
+        buffer.ends[item - start] = used if met < 0 else buffer.ends[met - start]
     return min(len(leaves.items), start + len(buffer.ends))
 
 
@@ -261,8 +270,10 @@ symbolize = Kernel(
         _embed,
         _weigh,
         _is_embedded,
+        _is_point,
         _leaf,
     ),
+    *REPEATS,
 )
 """The compiled form of the above; its first argument is the work, in code points and items."""
 
@@ -275,12 +286,13 @@ def symbol_runs(
     The buffer is used again for the next run: whoever wants to keep its content copies it.
     """
     texts = columns.text, columns.text_ends
-    leaves = Leaves(columns.items, *texts, columns.numbers, *points, *embeddings)
+    leaves = Leaves(columns.items, *texts, columns.numbers, columns.numbers.view(np.int64), *points, *embeddings)
     cursor = np.zeros(6, dtype=np.int64)
     work = len(columns.text) + len(columns.items)
     buffer = symbol_buffer(min(_MOST_ROOM, _LEAST_ROOM + 2 * len(columns.text) + NUMBER_SYMBOLS * len(columns.items)))
     start = 0
     while start < len(columns.items):
+        buffer.known.fill(0)
         stop = symbolize(work, start, cursor, leaves, how, places, buffer)
         if stop > start:
             yield start, stop, buffer

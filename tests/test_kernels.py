@@ -46,8 +46,8 @@ def symbols(which: Encoder, documents: list[Any]) -> list[tuple[int | bytes, ...
     batch = which._ready().prepare(documents)
     runs = []
     for start, stop, buffer in which._symbols(batch):
-        used = int(buffer.ends[stop - start - 1])
-        ends = buffer.ends[: stop - start]
+        used = int(buffer.ends[: stop - start].max())
+        ends = np.stack([buffer.starts, buffer.ends])[:, : stop - start]
         arrays = buffer.codes[:used], buffer.bound[:used], buffer.free[:used], ends
         runs.append((start, stop, *(array.tobytes() for array in arrays)))
     return runs

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 def parts(encoder: Encoder, document: Any) -> tuple[Array, Array]:
     """Return the bound and the free weights of the symbols of a document with one leaf; words come first."""
     ((start, stop, symbols),) = encoder._symbols(encoder._ready().prepare([document]))
-    used = symbols.ends[stop - start - 1]
+    used = symbols.ends[: stop - start].max()
     return symbols.bound[:used].copy(), symbols.free[:used].copy()
 
 

