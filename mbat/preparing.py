@@ -160,7 +160,8 @@ class Preparer:
             return names
 
     def _batch(self, columns: Columns) -> Batch:
-        if self._learn() or self._tables is None:
+        self._learn()
+        if self._tables is None or len(self._tables[2]) < len(self._known):
             self._tables = self._make_tables()
         places, leaves, hashes = self._tables
         embeddings = self._embedder.embeddings(columns, leaves) if self._embedder else NO_EMBEDDINGS
@@ -170,12 +171,10 @@ class Preparer:
         known = self._known[path]
         return known.place != LEFT_OUT and known.rule.numbers == SCALED
 
-    def _learn(self) -> bool:
-        """Look up what is known of paths that are new; return whether there were any."""
-        new = range(len(self._known), len(self.walker.paths))
-        for path in new:
+    def _learn(self) -> None:
+        """Look up what is known of paths that are new."""
+        for path in range(len(self._known), len(self.walker.paths)):
             self._known.append(self._knowledge(path))
-        return len(new) > 0
 
     def _make_tables(self) -> tuple[Places, LeafPlaces, NDArray[np.int64]]:
         """Return what the kernels need of every path, and its hash."""

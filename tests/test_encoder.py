@@ -21,7 +21,7 @@ from mbat import DocumentError, Encoder, ParameterError, PathError
 from mbat.binding import FAMILIES
 from mbat.encoder import FORMAT_VERSION, batched
 from tests import make_golden
-from tests.json_strategies import batches, compiled, interpreted
+from tests.json_strategies import batches, compiled, interpreted, paths
 from tests.json_strategies import documents as any_document
 from tests.make_golden import DOCUMENTS
 
@@ -301,6 +301,26 @@ def test_unbinding_keeps_the_norm_and_the_root_leaves_the_vector_as_it_is() -> N
     assert float(np.linalg.norm(encoder.unbind(vector, "a.b[].c"))) == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(PathError, match="not well formed"):
         encoder.unbind(vector, "a..b")
+
+
+@pytest.mark.parametrize("run", [compiled, interpreted])
+def test_a_path_that_was_unbound_before_any_document_had_it_is_encoded_as_ever(run: Any) -> None:
+    encoder, document = Encoder(dim=64), {"seller": {"town": "Oslo"}}
+    with run():
+        vector = encoder.encode_one({"seller": {"name": "Ann"}})
+        encoder.decode(vector, "seller.town", ["Oslo"])
+        assert encoder.encode_one(document).tobytes() == Encoder(dim=64).encode_one(document).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(paths, any_document), max_size=5))
+def test_what_was_unbound_before_changes_no_vector(turns: list[tuple[str, Any]]) -> None:
+    encoder = Encoder(dim=48)
+    with interpreted():
+        for path, document in turns:
+            row = encoder.encode_one(document)
+            assert row.tobytes() == UNFITTED.encode_one(document).tobytes()
+            encoder.unbind(row, path)
 
 
 @pytest.mark.parametrize("size", [1, 2, 256])
