@@ -15,6 +15,7 @@ from mbat.bundling import Places
 from mbat.columns import Columns, Walker
 from mbat.coordinates import PointFinder, Points
 from mbat.embedding import NO_EMBEDDINGS, Embeddings, TextEmbedder
+from mbat.errors import ParameterError
 from mbat.fields import FieldRules, Rule
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SCALED, UNBOUND, LeafPlaces
@@ -143,8 +144,16 @@ class Preparer:
             return self._batch(self.walker.columns(documents))
 
     def prepare_again(self, columns: Columns) -> Batch:
-        """Make a batch ready whose columns came from this preparer's walker."""
+        """Make a batch ready whose columns came from this preparer's walker.
+
+        Raises
+        ------
+        ParameterError
+            If so many paths were met since that a new table was started, in which theirs have other numbers.
+        """
         with self._lock:
+            if columns.paths is not self.walker.paths:
+                raise ParameterError("These documents were kept before many others were encoded. Encode them anew.")
             return self._batch(columns)
 
     def binding_names(self, steps: Steps) -> list[int]:

@@ -370,6 +370,16 @@ def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: p
     assert len(encoder._ready().walker.paths) < 30
 
 
+def test_what_was_kept_is_refused_once_a_new_table_of_paths_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(dim=32)
+    kept = encoder.fit_keeping([[{"a": 1}, {"b": "x"}]], 1 << 20)
+    assert np.concatenate(list(encoder.encode_kept(kept))).tobytes() == encoder.encode([{"a": 1}, {"b": "x"}]).tobytes()
+    monkeypatch.setattr("mbat.preparing.MOST_PATHS", 2)
+    encoder.encode([{"c": 1}])
+    with pytest.raises(ParameterError, match="kept before many others were encoded. Encode them anew"):
+        list(encoder.encode_kept(kept))
+
+
 @pytest.mark.parametrize("name", ["unfitted", "fitted"])
 @pytest.mark.parametrize("run", [compiled, interpreted])
 def test_vectors_are_the_golden_ones_to_the_last_bit(name: str, run: Any) -> None:
