@@ -6,6 +6,7 @@ last bit to one fit of everything. Their size is bounded, whatever the number of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -32,8 +33,9 @@ them and would only add noise; but it must still match documents that are added 
 SKETCH_BINS: Final = 1024
 """Distinct values that a path's sketch holds before it becomes coarser."""
 
-SKETCHED_PATHS: Final = 1 << 14
-"""Sketches there are at most; paths share them by the low bits of their hash."""
+SKETCHED_PATHS: Final = 1 << 16
+"""Sketches there are at most. Paths share them by the low bits of their hash: numbers of paths that do are brought to
+one scale, made of all of them. Of 300 paths of numbers one pair does in half of all cases, of 3,000 some 70 pairs."""
 
 _SIGN: Final = np.uint64(1 << 63)
 
@@ -290,9 +292,9 @@ def _unit(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
 def _moments(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return mean, standard deviation and skewness, rounded so that every machine agrees."""
     total = float(counts.sum())
-    mean = float((values * counts).sum()) / total
-    variance = float(((values - mean) ** 2 * counts).sum()) / total
-    if variance <= 1e-18 * max(1.0, mean * mean):
+    mean = math.fsum(values * counts) / total  # fsum, for the last bits are all there is of a small spread
+    variance = math.fsum((values - mean) ** 2 * counts) / total
+    if variance <= 1e-30 * max(1.0, mean * mean):
         return float(np.float32(mean)), 0.0, 0.0
     spread = variance**0.5
     skew = float(((values - mean) ** 3 * counts).sum()) / total / spread**3

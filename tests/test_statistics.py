@@ -76,6 +76,11 @@ def test_sketches_that_had_to_become_coarser_merge_to_one_fit_too(seed: int, spr
         assert first[name].tolist() == second[name].tolist()
 
 
+def test_hundreds_of_paths_of_numbers_hardly_share_a_sketch() -> None:
+    statistics = fit([{f"field {i}": i for i in range(300)}])
+    assert len(statistics.sketches) >= 298
+
+
 def test_merging_leaves_both_parts_as_they_were() -> None:
     a, b = fit([{"a": 1}]), fit([{"a": 2, "b": "x"}])
     before = arrays(a), arrays(b)
@@ -208,8 +213,15 @@ def test_numbers_close_together_are_two_standard_deviations_apart(base: float, s
 
 
 def test_a_spread_of_rounding_errors_is_a_constant() -> None:
-    scale = scale_of(sketch([1.0, 1.0 + 1e-10]))
+    scale = scale_of(sketch([1.0, math.nextafter(1.0, 2.0)]))
     assert (scale.rate, scale.logs) == (1.0, False)
+
+
+def test_times_in_nanoseconds_within_a_second_are_not_all_alike() -> None:
+    start = 1_700_000_000_000_000_000
+    documents = [{"t": start + i * 1_000_000} for i in range(1000)]
+    first, near, far = Encoder(dim=4096).fit(documents).encode([documents[0], documents[9], documents[999]])
+    assert first @ near > first @ far + 0.3
 
 
 EXTREMES = [
