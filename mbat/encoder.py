@@ -22,7 +22,7 @@ from mbat.parameters import PRESENCE, Parameters, checked, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
-from mbat.reference import bundle_densely, dense_leaves
+from mbat.reference import bundle_densely, dense_leaves, document_groups
 from mbat.statistics import Statistics, Tally, count_documents
 from mbat.symbols import symbol_runs
 
@@ -404,10 +404,13 @@ class Encoder:
 
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
-        bound, free = dense_leaves(len(batch.columns.items), p.dim, self._symbols(batch))
         names = array_hash(p.seed), sequence_hash(p.seed)
-        rows = bundle_densely(batch.columns, bound, free, batch.places, self._shares, self._binding, names)
-        return rows.astype(np.float32)
+        items, leaves = batch.columns.items, dense_leaves(self._symbols(batch), p.dim)
+        parts = [
+            bundle_densely(items[start:stop], leaves, batch.places, self._shares, self._binding, names)
+            for start, stop in document_groups(batch.columns.ends)
+        ]
+        return np.concatenate(parts).astype(np.float32)
 
     def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
         columns = batch.columns

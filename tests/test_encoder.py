@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mbat import DocumentError, Encoder, ParameterError, PathError
-from mbat.binding import FAMILIES
+from mbat.binding import FAMILIES, Haar
 from mbat.encoder import FORMAT_VERSION, batched
 from tests import make_golden
 from tests.json_strategies import batches, compiled, interpreted, paths
@@ -303,6 +303,36 @@ def test_unbinding_keeps_the_norm_and_the_root_leaves_the_vector_as_it_is() -> N
         encoder.unbind(vector, "a..b")
 
 
+def test_a_batch_of_more_values_than_fit_at_once_has_the_rows_of_its_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [[1, "two"], {"a": ["x"] * 5}, 7, {}, [[1, 2], [3]], {"b": {"c": [None, True]}}]
+    encoder = Encoder(dim=32, binding="haar")
+    expected = encoder.encode(documents)
+    monkeypatch.setattr("mbat.reference.MOST_VALUES", 7)
+    np.testing.assert_allclose(encoder.encode(documents), expected, atol=1e-6)
+    assert encoder.encode([]).shape == (0, 32)
+    assert [rows.shape for rows in encoder.encode_batches([[], [1]])] == [(0, 32), (1, 32)]
+    for position in (0, 3):
+        too_large: list[Any] = [1, 2, 3]
+        too_large.insert(position, ["x"] * 7)
+        with pytest.raises(ParameterError, match=r"A document of 8 values is too large .* of at most 7"):
+            encoder.encode(too_large)
+
+
+def test_threads_that_crowd_the_cache_of_haar_matrices_get_the_right_ones() -> None:
+    names = [i % 5 for i in range(1000)]
+    expected = [Haar(16).matrix(name).tobytes() for name in range(5)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            crowded = Haar(16, cache_bytes=2 * 8 * 16 * 16)
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(crowded.matrix, names))[-1].tobytes() == expected[4]
+            assert [crowded.matrix(name).tobytes() for name in range(5)] == expected
+    finally:
+        sys.setswitchinterval(interval)
+
+
 @pytest.mark.parametrize("run", [compiled, interpreted])
 def test_a_path_that_was_unbound_before_any_document_had_it_is_encoded_as_ever(run: Any) -> None:
     encoder, document = Encoder(dim=64), {"seller": {"town": "Oslo"}}
@@ -376,7 +406,7 @@ def test_what_was_kept_is_refused_once_a_new_table_of_paths_is_started(monkeypat
     assert np.concatenate(list(encoder.encode_kept(kept))).tobytes() == encoder.encode([{"a": 1}, {"b": "x"}]).tobytes()
     monkeypatch.setattr("mbat.preparing.MOST_PATHS", 2)
     encoder.encode([{"c": 1}])
-    with pytest.raises(ParameterError, match="kept before many others were encoded. Encode them anew"):
+    with pytest.raises(ParameterError, match=r"kept before many others were encoded\. Encode them anew"):
         list(encoder.encode_kept(kept))
 
 
