@@ -31,9 +31,11 @@ def configured_encoder(path: Path) -> Encoder:
         If the file cannot be read, is no TOML, or holds what is no parameter; the message names the file.
     """
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ParameterError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
+    except RecursionError:
+        raise ParameterError(f"The configuration {path} is nested too deep.") from None
     except ValueError as error:  # broken TOML, or bytes that are no UTF-8
         raise ParameterError(f"The configuration {path} is no TOML: {error}.") from error
     known = [name for name in inspect.signature(Encoder).parameters if name != "text"]  # a function is no TOML

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
+from mbat.checks import checked_folder, checked_vector, several
 from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.embedding import TextEmbedder, TextFunction
-from mbat.errors import DocumentError
+from mbat.errors import DocumentError, IndexFolderError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
 from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
 from mbat.parameters import PRESENCE, Parameters, checked, shares
@@ -65,9 +66,10 @@ class Encoder:
         Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
     strings : {"text", "words", "symbol"}, default "text"
         What strings have in common: words, character 3-grams, dates and numbers in them; words alone; or nothing
-        unless equal.
+        unless equal. Upper and lower case and the forms of a letter that Unicode's NFKC unites count as equal.
     numbers : {"scaled", "symbol"}, default "scaled"
-        Whether near numbers, dates and points on the globe are alike, or numbers alike only if equal.
+        Whether near numbers, dates and points on the globe are alike, or numbers alike only if equal. Numbers are read
+        as 64-bit floats: integers beyond 2^53 that differ in their last digits are equal. Write such codes as strings.
     fields : mapping from paths to Field, optional
         What holds for single fields and all below them: their weight, and how their strings and numbers are taken. A
         path is written ``seller.offers[].price``. Instead of a Field there may be a mapping of its arguments.
@@ -139,14 +141,14 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of parameters, statistics and version: equal if and only if all vectors are equal.
+        """A hash of parameters, statistics and version: if it is equal, all vectors are.
 
-        Of a text embedder it knows the width alone.
+        Of a text embedder it knows the width alone; see `encode` for the last bits of vectors.
         """
         if self._fingerprint is None:
             digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
             for path, rule in self._parameters.fields:
-                digest.update(f"field {path} {rule}".encode())
+                digest.update(f"field {path} {rule}".encode("utf-8", "surrogatepass"))
             if self._embedder is not None:
                 digest.update(f"text {self._embedder.width}".encode())
             for name, array in self._statistics.arrays().items():
@@ -197,8 +199,10 @@ class Encoder:
         ------
         DocumentError
             If a document is no JSON value; the encoder is left as it was.
+        ParameterError
+            If what is given is one document, or no iterable.
         """
-        self.fit_keeping(batched(documents, BATCH), 0)
+        self.fit_keeping(batched(several(documents), BATCH), 0)
         return self
 
     def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
@@ -213,14 +217,17 @@ class Encoder:
         -------
         float32 array of shape (documents, dim)
             Rows of norm 1, but for a document of which all fields have weight 0: its row is 0. A row depends on its
-            document alone, to the last bit.
+            document alone, to the last bit; with Haar matrices, or a text embedder whose numbers for a text depend on
+            the texts beside it, but for rounding errors.
 
         Raises
         ------
         DocumentError
             If a document is no JSON value; the message names which and where.
+        ParameterError
+            If what is given is one document, or no iterable.
         """
-        rows = list(self.encode_batches(batch for batch in batched(documents, BATCH)))
+        rows = list(self.encode_batches(batched(several(documents), BATCH)))
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
     def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
@@ -304,6 +311,13 @@ class Encoder:
         -------
         float64 array of shape (dim,)
 
+        Raises
+        ------
+        ParameterError
+            If the vector is of another shape or holds what is no finite number.
+        PathError
+            If the path is not well formed.
+
         Examples
         --------
         >>> encoder = Encoder(softness=0)
@@ -311,12 +325,9 @@ class Encoder:
         >>> round(float(held @ encoder.encode_one("Ann")), 5)
         1.0
         """
-        seed = self._parameters.seed
-        held = np.asarray(vector, dtype=np.float64)
+        held = checked_vector(vector, self.dim)
         for name in self._ready().binding_names(parse_path(path)):
             held = self._binding.apply_transpose(name, held)
-            if name == array_hash(seed):
-                held = self._binding.apply_transpose(sequence_hash(seed), held)
         return held
 
     def decode(
@@ -338,17 +349,27 @@ class Encoder:
         list of (value, cosine)
             Best first.
         """
-        values = list(candidates)
+        values = list(several(candidates))
         held = self.unbind(vector, path)
         cosines = self.encode(values) @ held / max(float(np.linalg.norm(held)), 1e-30)
         order = np.argsort(-cosines, kind="stable")
         return [(values[i], float(cosines[i])) for i in order]
 
     def save(self, folder: str | Path) -> None:
-        """Write the encoder to a folder, as ``encoder.json`` and ``encoder.npz``; made if it is missing."""
+        """Write the encoder to a folder, as ``encoder.json`` and ``encoder.npz``; made if it is missing.
+
+        Raises
+        ------
+        IndexFolderError
+            If it cannot be written.
+        """
         from mbat.encoder_files import save_encoder
 
-        save_encoder(self, Path(folder))
+        place = checked_folder(folder)
+        try:
+            save_encoder(self, place)
+        except OSError as error:
+            raise IndexFolderError(f"The encoder cannot be written to {place}: {error.strerror or error}.") from error
 
     @classmethod
     def load(cls, folder: str | Path, text: TextFunction | None = None) -> Encoder:
@@ -366,11 +387,11 @@ class Encoder:
         IndexNotFoundError, IndexDamagedError, IndexVersionError
             If there is none, it is damaged, or of a format that this version cannot read.
         ParameterError
-            If `text` is missing, or not what the encoder was made with.
+            If `text` is missing, or not what the encoder was made with, or `folder` is no path.
         """
         from mbat.encoder_files import load_encoder
 
-        return load_encoder(Path(folder), text)
+        return load_encoder(checked_folder(folder), text)
 
     def _ready(self) -> Preparer:
         if self._preparer is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,12 @@ from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_
 
 PARAMETERS_FILE: Final = "encoder.json"
 STATISTICS_FILE: Final = "encoder.npz"
+
+_DAMAGE: Final = (
+    *(ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+"""What numpy, zipfile and json raise at files that are not as they should be."""
 
 _TYPES: Final = {
     "documents": "i8",
@@ -76,7 +84,7 @@ def _damage_told(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise IndexNotFoundError(f"There is no encoder in {folder}: {error.filename} is missing.") from None
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, ParameterError) as error:
+    except (*_DAMAGE, ParameterError) as error:
         raise IndexDamagedError(f"The encoder in {folder} is damaged: {error}.") from error
 
 
@@ -93,7 +101,7 @@ def _needed(folder: Path, embedder: dict[str, Any] | None, text: TextFunction | 
 
 
 def _load_statistics(path: Path) -> Statistics:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # np.load itself may leave it open
         arrays: dict[str, NDArray[Any]] = {name: file[name] for name in _TYPES}
     wrong = [name for name, kind in _TYPES.items() if arrays[name].ndim != 1 or arrays[name].dtype != np.dtype(kind)]
     ends, paths = arrays["sketch_ends"], arrays["sketch_paths"]

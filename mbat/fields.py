@@ -64,7 +64,7 @@ class Rule(NamedTuple):
 
 
 def checked_fields(fields: Mapping[str, Field | Mapping[str, Any]]) -> Fields:
-    """Return rules that are well formed, from rules or the arguments of rules by path.
+    """Return rules that are well formed and say something, from rules or the arguments of rules by path.
 
     Raises
     ------
@@ -79,16 +79,15 @@ def checked_fields(fields: Mapping[str, Field | Mapping[str, Any]]) -> Fields:
         if steps in found:
             raise ParameterError(f"The field {path!r} has two rules.")
         found[steps] = _checked_rule(path, rule)
-    return tuple(sorted(((format_path(steps), rule) for steps, rule in found.items()), key=lambda pair: pair[0]))
+    said = ((format_path(steps), rule) for steps, rule in found.items() if rule != Field())
+    return tuple(sorted(said, key=lambda pair: pair[0]))
 
 
-def _steps(path: object) -> Steps:
+def _steps(path: str) -> Steps:
     try:
-        steps = parse_path(path) if isinstance(path, str) else None
+        steps = parse_path(path)
     except PathError as error:
         raise ParameterError(f"fields: {error}") from None
-    if steps is None:
-        raise ParameterError(f"fields: {path!r} is no path such as a.b[].c.")
     if not steps:
         raise ParameterError("fields: $ is the whole document. Use the parameters strings and numbers instead.")
     return steps
@@ -109,7 +108,7 @@ def _checked_rule(path: str, given: Field | Mapping[str, Any]) -> Field:
         if value is not None and value not in allowed:
             named = ", ".join(map(repr, allowed))
             raise ParameterError(f"The field {path!r}: {name} is one of {named}; {value!r} is not.")
-    return replace(rule, weight=float(weight))
+    return replace(rule, weight=float(weight) + 0.0)  # -0.0 becomes 0.0
 
 
 def plain_fields(fields: Fields) -> dict[str, dict[str, Any]]:

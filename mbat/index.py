@@ -13,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.building import Progress, build_index
+from mbat.checks import several
 from mbat.complaints import check_document
 from mbat.encoder import Encoder
 from mbat.encoder_files import load_encoder
@@ -111,7 +112,7 @@ class Index:
             If the folder cannot be written. In each case nothing is left behind.
         """
         _check_device(device)
-        build_index(Path(path), _records(documents, ids), encoder, kind, overwrite, progress)
+        build_index(Path(path), _records(several(documents), ids), encoder, kind, overwrite, progress)
         return cls.open(path, device)
 
     @classmethod

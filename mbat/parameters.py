@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -34,9 +35,10 @@ class Parameters:
 
 def checked(p: Parameters) -> Parameters:
     """Return parameters that are all in range, or raise ParameterError."""
-    if type(p.dim) is not int or not 16 <= p.dim <= 65536:
+    dim, seed = _integer(p.dim), _integer(p.seed)
+    if dim is None or not 16 <= dim <= 65536:
         raise ParameterError(f"dim is the length of the vectors, an integer from 16 to 65536; {p.dim!r} is not.")
-    if type(p.seed) is not int or not 0 <= p.seed < 1 << 62:
+    if seed is None or not 0 <= seed < 1 << 62:
         raise ParameterError(f"seed is an integer from 0 to 2**62 - 1; {p.seed!r} is not.")
     if not isinstance(p.softness, float | int) or isinstance(p.softness, bool) or not 0.0 <= p.softness <= 100.0:
         raise ParameterError(f"softness is a number from 0 (strict) to 100 (keys hardly count); {p.softness!r} is not.")
@@ -47,7 +49,15 @@ def checked(p: Parameters) -> Parameters:
     ):
         if value not in allowed:
             raise ParameterError(f"{name} is one of {', '.join(map(repr, allowed))}; {value!r} is not.")
-    return replace(p, softness=float(p.softness))
+    return replace(p, dim=dim, seed=seed, softness=float(p.softness) + 0.0)  # -0.0 becomes 0.0
+
+
+def _integer(value: Any) -> int | None:
+    """Return an integer of any type, such as NumPy's, as an int; None for what is no integer, or is a truth value."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def shares(softness: float) -> Shares:

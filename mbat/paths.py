@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Final
 
+from mbat.binding import array_hash
 from mbat.errors import DocumentError, PathError
 from mbat.hashing import domain, extend, hash_text, mix
 
@@ -53,13 +54,15 @@ def parse_path(path: str) -> Steps:
     Raises
     ------
     PathError
-        If the path is not well formed; the message shows where.
+        If the path is no string, not well formed or of more steps than a document has levels; the message shows where.
 
     Examples
     --------
     >>> parse_path('seller.offers[]."price.net"')
     ('seller', 'offers', None, 'price.net')
     """
+    if not isinstance(path, str):
+        raise PathError(f"{path!r} is no path such as a.b[].c.")
     if path == "$":
         return ()
     steps: list[str | None] = []
@@ -75,6 +78,8 @@ def parse_path(path: str) -> Steps:
         position = match.end()
     if not steps:
         raise PathError("The path is empty. Write $ for the whole document.")
+    if len(steps) > MAX_DEPTH:
+        raise PathError(f"The path {path[:40]!r}... has {len(steps)} steps; documents have at most {MAX_DEPTH} levels.")
     return tuple(steps)
 
 
@@ -96,7 +101,7 @@ class PathTable:
     def __init__(self, seed: int) -> None:
         self._key_domain = domain(seed, "key")
         self._path_domain = domain(seed, "path")
-        self._element_hash = hash_text("element", domain(seed, "array"))
+        self._element_hash = array_hash(seed)
         self._numbers: dict[tuple[int, str | None], int] = {}
         self._key_slots: dict[str, int] = {}
         self.parents = array("q", [0])
@@ -109,11 +114,6 @@ class PathTable:
 
     def __len__(self) -> int:
         return len(self.keys)
-
-    @property
-    def distinct_keys(self) -> int:
-        """How many different keys the paths use."""
-        return len(self._key_slots)
 
     def child(self, parent: int, key: str | None) -> int:
         """Return the number of the path one step below `parent`, adding it if it is new."""

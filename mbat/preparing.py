@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.binding import Permutations
+from mbat.binding import Permutations, sequence_hash
 from mbat.bundling import Places
 from mbat.columns import Columns, Walker
 from mbat.coordinates import PointFinder, Points
@@ -116,6 +116,7 @@ class Preparer:
         self._statistics = statistics
         self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
+        self._sequence_hash = sequence_hash(seed)
         self._lock = threading.Lock()
         self._embedder = embedder
         self._start(walker or self._new_walker())
@@ -157,7 +158,7 @@ class Preparer:
             return self._batch(columns)
 
     def binding_names(self, steps: Steps) -> list[int]:
-        """Return the names of the matrices that bind the values of a path, outermost first."""
+        """Return the names of the matrices that bind the values of a path, outermost first; of arrays the first."""
         with self._lock:
             paths = self.walker.paths
             path, names = 0, []
@@ -166,6 +167,8 @@ class Preparer:
                 self._learn()
                 if self._known[path].place != UNBOUND:
                     names.append(paths.key_hashes[path])
+                if paths.elements[path]:
+                    names.append(self._sequence_hash)
             return names
 
     def _batch(self, columns: Columns) -> Batch:

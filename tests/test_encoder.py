@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mbat import DocumentError, Encoder, ParameterError, PathError
+from mbat import DocumentError, Encoder, Index, IndexFolderError, ParameterError, PathError
 from mbat.binding import FAMILIES, Haar
 from mbat.encoder import FORMAT_VERSION, batched
 from tests import make_golden
@@ -232,6 +233,10 @@ def test_a_saved_encoder_is_read_back_equal(fitted: Encoder, tmp_path: Path) -> 
         ({"dim": 15}, "dim is the length of the vectors, an integer from 16 to 65536; 15 is not."),
         ({"dim": 65537}, "dim is the length of the vectors, an integer from 16 to 65536; 65537 is not."),
         ({"dim": 64.0}, "dim is the length of the vectors, an integer from 16 to 65536; 64.0 is not."),
+        (
+            {"dim": np.float32(64)},
+            "dim is the length of the vectors, an integer from 16 to 65536; np.float32(64.0) is not.",
+        ),
         ({"dim": True}, "dim is the length of the vectors, an integer from 16 to 65536; True is not."),
         ({"seed": -1}, "seed is an integer from 0 to 2**62 - 1; -1 is not."),
         ({"seed": 2**62}, "seed is an integer from 0 to 2**62 - 1; 4611686018427387904 is not."),
@@ -255,6 +260,80 @@ def test_a_parameter_outside_its_range_is_refused(arguments: dict[str, Any], mes
 def test_parameters_at_the_ends_of_their_ranges_work(arguments: dict[str, Any]) -> None:
     row = Encoder(**arguments).encode_one({"a": ["x", 1]})
     assert float(np.linalg.norm(row)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    encoder = Encoder(dim=np.int64(64), seed=np.uint8(3))
+    assert encoder == Encoder(dim=64, seed=3)
+    assert json.dumps(encoder.parameters) == json.dumps(Encoder(dim=64, seed=3).parameters)
+
+
+@pytest.mark.parametrize("given", [{"name": "Ann"}, "abc", b"abc", 5, None])
+def test_a_single_document_in_the_place_of_several_is_refused(given: Any, tmp_path: Path) -> None:
+    encoder = Encoder(dim=16)
+    vector = encoder.encode_one(1)
+
+    def create(documents: Any) -> None:
+        Index.create(tmp_path / "x.mbat", documents, encoder=encoder)
+
+    for refuse in (encoder.encode, encoder.fit, create, lambda many: encoder.decode(vector, "a", many)):
+        with pytest.raises(ParameterError, match=r"given as a list .* of a single document, or use encode_one\.$"):
+            refuse(given)
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        (np.zeros(15), "A vector of this encoder has the shape (16,); the one given has (15,)."),
+        (np.zeros((1, 16)), "A vector of this encoder has the shape (16,); the one given has (1, 16)."),
+        (np.full(16, np.nan), "The vector holds numbers that are not finite."),
+        ("abc", "A vector is an array of 16 numbers; 'abc' is not."),
+        ([[1], [2, 3]], "A vector is an array of 16 numbers; [[1], [2, 3]] is not."),
+    ],
+)
+def test_what_is_no_vector_of_the_encoder_cannot_be_unbound(vector: Any, message: str) -> None:
+    encoder = Encoder(dim=16)
+    for refuse in (encoder.unbind, lambda v, path: encoder.decode(v, path, ["x"])):
+        with pytest.raises(ParameterError, match=f"^{re.escape(message)}$"):
+            refuse(vector, "a")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [(3, "3 is no path such as a"), (None, "None is no path"), (".".join("a" * 251), "has 251 steps; .* at most 250")],
+)
+def test_what_is_no_path_cannot_be_unbound(path: Any, message: str) -> None:
+    with pytest.raises(PathError, match=message):
+        Encoder(dim=16).unbind(np.zeros(16), path)
+
+
+@pytest.mark.parametrize("work", [lambda folder: Encoder(dim=16).save(folder), Encoder.load])
+def test_what_is_no_folder_is_refused(work: Any) -> None:
+    with pytest.raises(ParameterError, match=r"The folder of an encoder is a path; None is none\."):
+        work(None)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(IndexFolderError, match=rf"^The encoder cannot be written to {place}: .+\.$"):
+            Encoder(dim=16).save(place)
+
+
+def test_an_encoder_whose_files_are_damaged_anywhere_is_refused_or_as_it_was(tmp_path: Path) -> None:
+    encoder = Encoder(dim=16).fit(RECORDS)
+    encoder.save(tmp_path)
+    rng = np.random.default_rng(0)
+    for name, turns in (("encoder.npz", 250), ("encoder.json", 100)):
+        whole = (tmp_path / name).read_bytes()
+        for turn in range(turns):
+            damaged = bytearray(whole)
+            where = int(rng.integers(len(whole)))
+            damaged[where] ^= 1 << int(rng.integers(8))
+            (tmp_path / name).write_bytes(damaged[: where + 1] if turn % 5 == 0 else damaged)
+            with suppress(IndexFolderError):
+                assert Encoder.load(tmp_path).fingerprint == encoder.fingerprint
+        (tmp_path / name).write_bytes(whole)
 
 
 RECORD = {"name": "Ann Lee", "city": "Rome", "age": 30, "pet": {"kind": "cat", "name": "Tom"}, "tags": ["red", "blue"]}

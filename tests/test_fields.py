@@ -159,6 +159,22 @@ def test_rules_are_part_of_equality_fingerprint_and_what_is_saved(tmp_path: Path
     assert "fields={'a': {'weight': 2.0}" in repr(encoder)
 
 
+def test_rules_that_say_nothing_are_none() -> None:
+    bare, fields = Encoder(dim=32), {"a": Field(), "b": Field(weight=1.0), "c": {}}
+    said = Encoder(dim=32, softness=0.5, fields=fields)
+    assert said == bare
+    assert said.fingerprint == bare.fingerprint
+    zeros = [Encoder(softness=zero, fields={"a": Field(weight=zero)}).fingerprint for zero in (0.0, -0.0, 0)]
+    assert len(set(zeros)) == 1
+
+
+def test_a_path_may_hold_half_of_a_surrogate_pair(tmp_path: Path) -> None:
+    encoder = Encoder(dim=32, fields={"\ud800": Field(weight=2)}).fit([{"\ud800": 1}])
+    encoder.save(tmp_path)
+    assert Encoder.load(tmp_path) == encoder
+    assert encoder.fingerprint != Encoder(dim=32, fields={"\ud801": Field(weight=2)}).fit([{"\ud800": 1}]).fingerprint
+
+
 def test_fields_that_no_fitted_document_has_are_told() -> None:
     fields = {"seller.city": Field(weight=2), "seller.town": Field(weight=2), "tags[]": Field(weight=2)}
     assert Encoder(fields=fields).fit([WORDY]).unmatched_fields() == ["seller.town"]
@@ -179,6 +195,10 @@ def test_fields_that_no_fitted_document_has_are_told() -> None:
         ({"$": Field()}, r"\$ is the whole document"),
         ({"a": Field(), '"a"': Field()}, "has two rules"),
         ({3: Field()}, "3 is no path"),
+        (
+            {".".join("a" * 251): Field()},
+            "fields: The path 'a.a.a.*'... has 251 steps; documents have at most 250 levels",
+        ),
         ([("a", Field())], "fields maps paths to rules"),
     ],
 )
@@ -195,9 +215,10 @@ id = { weight = 0 }
 """
 
 
-def test_a_configuration_is_the_arguments_of_an_encoder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_configuration_is_the_arguments_of_an_encoder(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "mbat.toml"
-    path.write_text(CONFIGURATION)
+    path.write_text(CONFIGURATION, encoding=encoding)
     fields = {"id": Field(weight=0), "seller.name": Field(weight=3, strings="words")}
     assert configured_encoder(path) == Encoder(dim=64, fields=fields)
 
@@ -207,6 +228,7 @@ def test_a_configuration_is_the_arguments_of_an_encoder(tmp_path: Path) -> None:
     [
         (b"dim = ", "is no TOML: Invalid value"),
         (b"\xff", "is no TOML: 'utf-8' codec"),
+        (b"x = " + 3000 * b"[", "is nested too deep"),
         (b"dims = 4", "has 'dims'; its entries are dim, seed, softness, binding, strings, numbers, fields."),
         (b"dim = 4", "dim is the length of the vectors, an integer from 16"),
         (b"fields.a.b.weight = 2", "The field 'a': .* Quote a path of several keys: \"seller.name\""),

@@ -101,7 +101,6 @@ def test_a_table_numbers_paths_from_the_root_in_the_order_they_are_met() -> None
     assert table.depths.tolist() == [0, 1, 2, 3]
     assert table.elements.tolist() == [0, 0, 1, 0]
     assert table.key_slots.tolist() == [-1, 0, -1, 0]
-    assert table.distinct_keys == 1
 
 
 def test_a_key_has_one_hash_wherever_it_stands_and_a_path_its_own() -> None:
