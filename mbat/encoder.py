@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from mbat.bundling import bundled
 from mbat.checks import checked_folder, checked_vector, several
 from mbat.columns import KIND_BITS, Columns, Walker
 from mbat.embedding import TextEmbedder, TextFunction
-from mbat.errors import DocumentError, IndexFolderError
+from mbat.errors import DocumentError, IndexFolderError, ParameterError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
 from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
 from mbat.parameters import PRESENCE, Parameters, checked, shares
@@ -204,6 +205,40 @@ class Encoder:
         """
         self.fit_keeping(batched(several(documents), BATCH), 0)
         return self
+
+    def merge(self, other: Encoder) -> Encoder:
+        """Return an encoder fitted on the documents of both: equal to one fit of all of them, in any order.
+
+        So parts of a collection can be fitted apart, in several processes or at different times.
+
+        Parameters
+        ----------
+        other : Encoder
+            One of the same parameters, and the same text embedder.
+
+        Returns
+        -------
+        Encoder
+            A new one; both stay as they are.
+
+        Raises
+        ------
+        ParameterError
+            If the parameters differ.
+
+        Examples
+        --------
+        >>> first, second = Encoder().fit(["a b", "b c"]), Encoder().fit(["c d"])
+        >>> first.merge(second) == Encoder().fit(["c d", "b c", "a b"])
+        True
+        """
+        if not isinstance(other, Encoder):
+            raise ParameterError(f"An encoder is merged with another one; {other!r:.60} is none.")
+        if self._parameters != other._parameters or self._embedder != other._embedder:
+            raise ParameterError(f"Encoders of different parameters cannot be merged: {self!r} and {other!r}.")
+        merged = copy(self)
+        merged._set_statistics(self._statistics.merge(other._statistics))
+        return merged
 
     def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
         """Return the vectors of a batch of documents.

@@ -469,6 +469,36 @@ def test_a_new_fit_forgets_the_one_before() -> None:
     assert encoder.fit([]) == Encoder(dim=32)
 
 
+@settings(max_examples=25, deadline=None)
+@given(batches, batches)
+def test_encoders_fitted_apart_and_merged_equal_one_fit_and_stay_as_they_were(one: list[Any], two: list[Any]) -> None:
+    first, second, whole = Encoder(dim=48).fit(one), Encoder(dim=48).fit(two), Encoder(dim=48).fit([*one, *two])
+    before = first.fingerprint, second.fingerprint
+    merged = first.merge(second)
+    assert merged == second.merge(first) == whole
+    assert merged.fingerprint == whole.fingerprint
+    assert merged.encode([*one, *two]).tobytes() == whole.encode([*one, *two]).tobytes()
+    assert (first.fingerprint, second.fingerprint) == before == (Encoder(dim=48).fit(one).fingerprint, before[1])
+
+
+def test_an_encoder_merged_with_one_that_is_not_fitted_is_equal_to_itself() -> None:
+    assert FITTED.merge(UNFITTED) == FITTED == UNFITTED.merge(FITTED)
+
+
+def test_encoders_of_other_parameters_or_embedders_are_not_merged() -> None:
+    for other in (Encoder(dim=49), Encoder(dim=48, fields={"a": {"weight": 2}}), Encoder(dim=48, text=ones)):
+        with pytest.raises(ParameterError, match=r"^Encoders of different parameters cannot be merged: Encoder"):
+            FITTED.merge(other)
+    with pytest.raises(ParameterError, match="merged with another one; None is none"):
+        FITTED.merge(None)  # type: ignore[arg-type]
+    embedding = Encoder(dim=48, text=ones).fit(["two words"])
+    assert embedding.merge(embedding).encode(["two words"]).tobytes() == embedding.encode(["two words"]).tobytes()
+
+
+def ones(texts: list[str]) -> NDArray[np.float64]:
+    return np.ones((len(texts), 3))
+
+
 def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = [{f"key {i}": {f"{i % 3}": i}} for i in range(50)]
     expected = Encoder(dim=32).encode(documents)

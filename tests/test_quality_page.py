@@ -36,7 +36,7 @@ def test_a_table_has_the_best_of_each_row_in_bold() -> None:
 
 def test_equal_within_the_tolerance_counts_as_at_or_above() -> None:
     found = [Figure("a", "m", 0.5, {"x": 0.502}), Figure("b", "m", 0.5, {"x": 0.5021}), Figure("c", "m", 0.5, {"x": 0})]
-    assert summary(found) == "at or above the best reference on 2 of 3 sets, mean margin +0.165"
+    assert summary(found) == "at or above the best reference, to within 0.002, on 2 of 3 sets, mean margin +0.165"
 
 
 def test_ablations_are_differences_to_the_first_in_thousandths() -> None:
@@ -54,5 +54,5 @@ def test_what_stands_between_the_marks_is_replaced_and_a_page_without_them_refus
 
 def test_the_page_holds_tables_of_every_measure_and_of_the_ablations() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page.count("mbat: at or above the best reference on") == 5
+    assert page.count("mbat: at or above the best reference, to within 0.002, on") == 5
     assert "| one seed |" in page

@@ -15,7 +15,7 @@ from mbat.fields import FieldRules
 from mbat.leaves import QUANTITY_GAIN, SCALE_GAIN, TIME_GAIN, TextSoftness
 from mbat.parameters import PRESENCE
 from mbat.preparing import Preparer
-from mbat.statistics import UNSEEN, Statistics
+from mbat.statistics import Statistics
 
 
 class _Ablated(Encoder):
@@ -64,18 +64,19 @@ class OneSoftness(_Ablated):
 
 
 class LoudUnseen(_Ablated):
-    """Words that no fitted document has weigh as much as the rarest."""
+    """Words that no fitted document has weigh as the formula for the others says: a little more than the rarest."""
 
     def _ablate(self, statistics: Statistics) -> None:
         if statistics.documents:
-            self._how.idf[statistics.frequencies == 0] /= UNSEEN
+            self._how.idf[statistics.frequencies == 0] = 1.0 + np.log(1.0 + statistics.documents)
 
 
 class NoIdf(_Ablated):
-    """Common words weigh as much as rare ones."""
+    """Common words weigh as much as rare ones and are bound as softly."""
 
     def _ablate(self, statistics: Statistics) -> None:
         self._how.idf[:] = 1.0
+        self._how = self._how._replace(softness=self._how.softness._replace(tilt=0.0))
 
 
 class UnknownKeysBind(_Ablated):

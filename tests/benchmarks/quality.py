@@ -32,7 +32,7 @@ VARIANTS: Final = {
     "texts bound as softly as codes": ["--encoder", f"{_ABLATION}OneSoftness"],
     "unknown keys bind": ["--encoder", f"{_ABLATION}UnknownKeysBind"],
     "unseen words weigh most": ["--encoder", f"{_ABLATION}LoudUnseen"],
-    "no document frequencies of words": ["--encoder", f"{_ABLATION}NoIdf"],
+    "no document frequencies of words, in weights and softness": ["--encoder", f"{_ABLATION}NoIdf"],
     "no 3-grams, dates and numbers in texts": ["--params", '{"strings": "words"}'],
     "no symbol for which keys are there": ["--encoder", f"{_ABLATION}NoPresence"],
     "numbers at one scale": ["--encoder", f"{_ABLATION}OneScale"],
@@ -92,10 +92,11 @@ def figures(results: dict[str, Any], baselines: dict[str, Any], measure: str) ->
 
 
 def summary(found: list[Figure]) -> str:
-    """Say on how many sets ours is at or above the best reference, and the mean margin."""
+    """Say on how many sets ours is at or above the best reference, to within the tolerance, and the mean margin."""
     wins = sum(round(figure.margin, 6) >= -TOLERANCE for figure in found)
     mean = sum(figure.margin for figure in found) / len(found)
-    return f"at or above the best reference on {wins} of {len(found)} sets, mean margin {mean:+.3f}"
+    where = f"on {wins} of {len(found)} sets"
+    return f"at or above the best reference, to within {TOLERANCE}, {where}, mean margin {mean:+.3f}"
 
 
 def table(found: list[Figure]) -> str:
