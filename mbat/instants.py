@@ -1,8 +1,9 @@
 """Instants in texts: what is a date, with or without a time of day, and when it is.
 
 Read are ISO 8601 (``2020-01-31``, ``2020/1/31``, ``2020-01-31T12:00:00.5+02:00``) and the forms with an English month
-(``Jan 31 2020``, ``31-Jan-20``, ``January 31, 2020``, ``Fri, 31 Jan 2020 12:00:00 GMT``). Nothing else may stand in the
-text. ``01/02/2020`` may be two dates and is none.
+(``Jan 31 2020``, ``31-Jan-20``, ``January 31, 2020``, ``Fri, 31 Jan 2020 12:00:00 GMT``). Months and days of the week
+are named whole or abbreviated as usual; nothing else may stand in the text but spaces and ``, - . /`` between them.
+``01/02/2020`` may be two dates and is none.
 """
 
 from __future__ import annotations
@@ -24,20 +25,33 @@ DATE_FIELDS: Final = 5
 _YEAR, _MONTH, _DAY, _SECONDS, _TIMED = range(DATE_FIELDS)
 
 _LONGEST_DAY: Final = 86401.0  # one that ends with a leap second
+_FARTHEST_ZONE: Final = 14
 _SHORTEST: Final = 8
 _LONGEST: Final = 40
 
 
-def _packed(letters: str) -> int:
-    """Return three letters as one number."""
-    first, second, third = map(ord, letters)
-    return first << 16 | second << 8 | third
+_LETTER_BITS: Final = 5
+_LONGEST_WORD: Final = 9
 
 
-_WEEKDAYS: Final = tuple(map(_packed, ("mon", "tue", "wed", "thu", "fri", "sat", "sun")))
-_MONTHS: Final = tuple(map(_packed, "jan feb mar apr may jun jul aug sep oct nov dec".split()))  # noqa: SIM905 - shorter
-_MONTH_LENGTHS: Final = (7, 8, 5, 5, 3, 4, 4, 6, 9, 7, 8, 8)
-_ZONES: Final = tuple(map(_packed, ("gmt", "utc")))
+def _packed(word: str) -> int:
+    """Return a word of at most 9 small letters as one number."""
+    packed = 0
+    for letter in word:
+        packed = packed << _LETTER_BITS | ord(letter) - 96
+    return packed
+
+
+def _all_packed(words: str) -> tuple[int, ...]:
+    return tuple(map(_packed, words.split()))
+
+
+_MONTHS: Final = _all_packed("january february march april may june july august september october november december")
+_SHORT_MONTHS: Final = _all_packed("jan feb mar apr may jun jul aug sep oct nov dec")
+_SEPT: Final = _packed("sept")
+_IDLE_WORDS: Final = _all_packed(
+    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed weds thu thur thurs fri sat sun gmt utc"
+)
 _Z, _T = ord("z"), ord("t")
 
 
@@ -68,31 +82,45 @@ def _letter(text: Any, at: int, end: int) -> bool:
     return at < end and 97 <= text[nth(at)] <= 122
 
 
-def _month(first: int, length: int) -> int:
+def _word(text: Any, at: int, stop: int) -> int:
+    """Return a word of small letters as one number, 0 if it is longer than any that is known."""
+    packed = 0
+    if stop - at <= _LONGEST_WORD:
+        for place in range(at, stop):
+            packed = packed << _LETTER_BITS | int(text[nth(place)]) - 96
+    return packed
+
+
+def _month(word: int) -> int:
     """Return the month that a word names, 0 if none."""
     for month in range(12):
-        if _MONTHS[month] == first and (length == 3 or length == _MONTH_LENGTHS[month] or (month == 8 and length == 4)):
+        if word == _MONTHS[month] or word == _SHORT_MONTHS[month]:
             return month + 1
-    return 0
+    return 9 if word == _SEPT else 0
 
 
-def _is_weekday_or_zone(first: int, length: int) -> bool:
+def _is_weekday_or_zone(word: int) -> bool:
     known = False
-    for zone in _ZONES:
-        known = known or (first == zone and length == 3)
-    for day in _WEEKDAYS:
-        known = known or (first == day and length <= 9)
+    for idle in _IDLE_WORDS:
+        known = known or word == idle
     return known
+
+
+def _is_sixtieth(text: Any, at: int, end: int) -> bool:
+    """Return whether just two digits stand at a place, of a number below 60."""
+    return digits_end(text, at, end) == at + 2 and digit(text, at, end) <= 5
 
 
 def _clock_end(text: Any, at: int, end: int) -> int:
     """Return where a time of day such as ``12:30:05.25`` ends, or the start if there is none."""
     start = at
     stop = digits_end(text, at, end)
-    if not 1 <= stop - at <= 2 or stop >= end or text[nth(stop)] != 58 or digits_end(text, stop + 1, end) != stop + 3:
+    if not 1 <= stop - at <= 2 or stop >= end or text[nth(stop)] != 58 or not _is_sixtieth(text, stop + 1, end):
         return start
     at = stop + 3
     if at < end and text[nth(at)] == 58 and digits_end(text, at + 1, end) == at + 3:
+        if whole(text, at + 1, at + 3) > 60:  # 60 is a leap second
+            return start
         at += 3
         if at + 1 < end and (text[nth(at)] == 46 or text[nth(at)] == 44):
             at = digits_end(text, at + 1, end)
@@ -120,13 +148,13 @@ def _zone_end(text: Any, at: int, end: int) -> int:
     if at >= end or (text[nth(at)] != 43 and text[nth(at)] != 45):
         return at
     stop = digits_end(text, at + 1, end)
+    if (stop != at + 3 and stop != at + 5) or whole(text, at + 1, at + 3) > _FARTHEST_ZONE:
+        return at
     if stop == at + 5:
-        return stop
-    if stop == at + 3:
-        if stop < end and text[nth(stop)] == 58 and digits_end(text, stop + 1, end) == stop + 3:
-            return stop + 3
-        return stop
-    return at
+        return stop if _is_sixtieth(text, at + 3, end) else at
+    if stop < end and text[nth(stop)] == 58:
+        return stop + 3 if _is_sixtieth(text, stop + 1, end) else at
+    return stop
 
 
 def _zone(text: Any, at: int, stop: int) -> float:
@@ -152,12 +180,12 @@ def _read_word(text: Any, at: int, end: int, date: Any) -> int:
     while _letter(text, stop, end):
         stop += 1
     if stop - at >= 3:
-        first = int(text[nth(at)]) << 16 | int(text[nth(at + 1)]) << 8 | int(text[nth(at + 2)])
-        month = _month(first, stop - at)
+        word = _word(text, at, stop)
+        month = _month(word)
         if month > 0 and date[_MONTH] == 0.0:
             date[_MONTH] = month
             return stop
-        return stop if _is_weekday_or_zone(first, stop - at) else -1
+        return stop if _is_weekday_or_zone(word) else -1
     timed = date[_TIMED] != 0.0
     if stop - at == 1 and date[_DAY] != 0.0:
         if text[nth(at)] == _T and not timed and digit(text, stop, end) >= 0:
@@ -225,7 +253,7 @@ def instant(text: Any, start: int, end: int, date: Any) -> float:
 
 
 INSTANTS: Final = (
-    *(digit, digits_end, whole, _letter, _month, _is_weekday_or_zone),
+    *(digit, digits_end, whole, _letter, _word, _month, _is_weekday_or_zone, _is_sixtieth),
     *(_clock_end, _clock, _zone_end, _zone, _days),
     *(_read_word, _read_clock, _read_number, instant),
 )

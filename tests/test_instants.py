@@ -61,6 +61,17 @@ def test_an_offset_from_greenwich_is_taken_off(text: str, hour: str) -> None:
     assert str(read(text)) == f"2020-01-31 {hour}:00"
 
 
+@pytest.mark.parametrize("month", range(1, 13))
+def test_months_and_days_of_the_week_are_read_whole_or_abbreviated(month: int) -> None:
+    day = dt.date(2020, month, 5)
+    months = {f"{day:%B}", f"{day:%b}", *(["Sept"] if month == 9 else [])}
+    weekdays = {f"{day:%A}", f"{day:%a}", "Tues", "Weds", "Thur", "Thurs"}
+    assert {str(read(f"{weekday}, 5 {name}. 2020")) for weekday in weekdays for name in months} == {f"{day} 00:00:00"}
+    for name in months - {"May"}:
+        assert read(f"5 {name}x 2020") is None
+        assert read(f"5 {name[:-1]}q 2020") is None
+
+
 @pytest.mark.parametrize(("text", "day"), [("2020-02-29", "2020-02-29"), ("2019-12-31 23:59:60", "2020-01-01")])
 def test_leap_days_and_leap_seconds_are_read(text: str, day: str) -> None:
     assert str(read(text)) == f"{day} 00:00:00"
@@ -72,6 +83,16 @@ def test_leap_days_and_leap_seconds_are_read(text: str, day: str) -> None:
         *("", "2020", "2020-01", "20200131", "01/02/2020", "2020-13-01", "2020-01-32", "2020-00-10", "1.2.3.4"),
         *("May 2020", "Marathon 12 2020", "version 2020-01-31", "2020-01-31 or later", "1234-567-890"),
         *("2020-01-31T", "2020-01-31-01", "12:30:00", "2020-01-31 12:30 13:30", "+46 8 12 34 56"),
+        *(
+            "Wedding 3 May 2019",
+            "Money 2020-01-31",
+            "junk 12 2020",
+            "octopus 12, 2020",
+            "12 sep. wedn 2020",
+            "3 mayo 2019",
+        ),
+        *("2020-01-31 12:75", "2020-01-31 12:30:61", "2020-01-31 12:30:75", "2020-01-31 24:01", "2020-01-31 1:2"),
+        *("2020-01-31 12:00 +9999", "2020-01-31 12:00+15:00", "2020-01-31 12:00-0860", "2020-01-31 12:00-08:60"),
         *("2021-02-29", "31 Apr 2020", "2020-01-31 25:00", "2020-01-31T99:99"),
     ],
 )
