@@ -24,8 +24,8 @@ Vectors = NDArray[np.float64]
 POSITIONS: Final = 128
 """How many positions have a matrix ready made; later ones are composed as they are met."""
 
-KEYS: Final = 16384
-"""How many keys have a matrix ready made; others are made each time they are met."""
+KEY_BYTES: Final = 1 << 26
+"""Memory for matrices of keys that are ready made, 16,384 at dim 1024; others are made each time they are met."""
 
 
 class Binding(Protocol):
@@ -192,7 +192,8 @@ class Permutations:
     def __init__(self, dim: int, seed: int) -> None:
         self._dim = dim
         self._filled = 0
-        self._keys = np.empty(16 * dim, dtype=np.int32)
+        self._most = KEY_BYTES // (4 * dim)
+        self._keys = np.empty(min(16, self._most) * dim, dtype=np.int32)
         self.sequence = np.empty(dim, dtype=np.int32)
         make_permutation(dim, sequence_hash(seed), self.sequence, 0, dim)
         self._array_hash = array_hash(seed)
@@ -210,11 +211,11 @@ class Permutations:
         return self._positions
 
     def keys(self, slots: NDArray[np.int64], hashes: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the permutations by slot, those of new slots made now."""
-        wanted = min(int(slots.max(initial=-1)) + 1, KEYS)
+        """Return the permutations by slot, those of new slots made now; there are none of slots past the end."""
+        wanted = min(int(slots.max(initial=-1)) + 1, self._most)
         if wanted > self._filled:
             if wanted * self._dim > len(self._keys):
-                grown = np.empty(min(2 * wanted, KEYS) * self._dim, dtype=np.int32)
+                grown = np.empty(min(2 * wanted, self._most) * self._dim, dtype=np.int32)
                 grown[: self._filled * self._dim] = self._keys[: self._filled * self._dim]
                 self._keys = grown
             new = np.flatnonzero((slots >= self._filled) & (slots < wanted))

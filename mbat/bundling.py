@@ -16,21 +16,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbat.atoms import BLOCKS
-from mbat.binding import KEYS, POSITIONS, fill_permutation
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.binding import POSITIONS, fill_permutation
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.hashing import extend, mix
 from mbat.kernels import Kernel
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SymbolBuffer, symbol_count
 from mbat.rows import ROWS, Rows, add_atom, empty_rows, finish, fold, scatter
 
 _ARRAY, _NUMBER = int(Kind.ARRAY), int(Kind.NUMBER)
-_KIND_MASK: Final = (1 << KIND_BITS) - 1
 
 _TOP, _DOCUMENT = 0, 1
 
@@ -56,7 +55,7 @@ class Places(NamedTuple):
     presence, presence_code : float64 and int64 arrays of shape (paths,)
         The symbol that says that a key is there, and its weight.
     keys : int32 array
-        The permutations of the keys, one after the other, by slot.
+        The permutations of the keys, one after the other, by slot; those past the end are made when they are met.
     positions : int32 array
         The permutations of the positions 0 (M_ARRAY alone) to POSITIONS, one after the other.
     sequence : int32 array of shape (dim,)
@@ -132,7 +131,7 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
     if places.place[path] == LEFT_OUT:  # there is nothing to bind, and an element has no slot
         return places.sequence, 0
     slot = places.slot[path]
-    if slot < KEYS:
+    if (slot + 1) * dim <= len(places.keys):
         return places.keys, slot * dim
     fill_permutation(places.key_hash[path], stack.scratch, 0, dim)
     return stack.scratch, 0
@@ -205,7 +204,7 @@ def _bundle(
 ) -> int:
     """Add a run of items, with their symbols, to the documents they belong to."""
     for item in range(start, stop):
-        path, kind = items[item] >> KIND_BITS, items[item] & _KIND_MASK
+        path, kind = items[item] >> KIND_BITS, items[item] & KIND_MASK
         depth = places.depth[path]
         while stack.state[_TOP] >= depth:
             _close(dim, places, shares, stack)

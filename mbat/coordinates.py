@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.paths import PathTable
 
 _NO_ROLE, _LATITUDE, _LONGITUDE, _COORDINATES, _TYPE = range(5)
@@ -24,8 +24,6 @@ _ROLES: Final = {
     "type": _TYPE,
 }
 _POINT: Final = np.array([ord(letter) for letter in "point"], dtype=np.uint32)
-
-_KIND_MASK: Final = (1 << KIND_BITS) - 1
 
 Items = NDArray[np.int64]
 
@@ -89,7 +87,7 @@ class _View:
 
     def __init__(self, columns: Columns, roles: NDArray[np.int8]) -> None:
         self._columns = columns
-        self._paths, self._kinds = columns.items >> KIND_BITS, columns.items & _KIND_MASK
+        self._paths, self._kinds = columns.items >> KIND_BITS, columns.items & KIND_MASK
         self._roles = roles[self._paths]
         self._parents = np.array(columns.paths.parents, dtype=np.int64)
 

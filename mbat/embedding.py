@@ -13,14 +13,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.errors import ParameterError
 from mbat.leaves import AS_TEXT, LEFT_OUT, LeafPlaces
 
 MOST_NUMBERS: Final = 1 << 14
 """The longest embedding there may be."""
 
-_KIND_MASK: Final = (1 << KIND_BITS) - 1
 _TEXT: Final = re.compile(r"\S\s+\S|[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 
 TextFunction = Callable[[list[str]], ArrayLike]
@@ -76,7 +75,7 @@ class TextEmbedder:
 
     def embeddings(self, columns: Columns, places: LeafPlaces) -> Embeddings:
         """Embed the texts of a batch: its strings of two or more words where strings are texts, each once."""
-        kinds, paths = columns.items & _KIND_MASK, columns.items >> KIND_BITS
+        kinds, paths = columns.items & KIND_MASK, columns.items >> KIND_BITS
         paths = paths[kinds == Kind.STRING]
         wanted = np.flatnonzero((places.strings[paths] == AS_TEXT) & (places.place[paths] != LEFT_OUT)).tolist()
         strings = [one for one in wanted if _TEXT.search(columns.strings[one])]

@@ -29,8 +29,8 @@ UNBOUND, KEY, ELEMENT, LEFT_OUT = 0, 1, 2, 3
 """Where a value stands: under no key (it is the document, or its key is skipped), under a key, in an array; or nowhere,
 as if it were missing."""
 
-AS_TEXT, AS_WORDS, AS_SYMBOL = (STRINGS.index(name) for name in ("text", "words", "symbol"))
-SCALED, EXACT = (NUMBERS.index(name) for name in ("scaled", "symbol"))
+AS_TEXT, AS_SYMBOL = STRINGS.index("text"), STRINGS.index("symbol")
+SCALED: Final = NUMBERS.index("scaled")
 
 CONSTANTS: Final = ("false", "true", "null", "empty object", "empty array")
 """The leaves of one value each, in the order of their kinds."""
@@ -123,8 +123,8 @@ class LeafWeights(NamedTuple):
 class LeafPlaces(NamedTuple):
     """What the coding of a leaf needs of each path.
 
-    ``place`` is UNBOUND, KEY, ELEMENT or LEFT_OUT. ``weight`` is a factor of all symbols; ``strings`` is AS_TEXT,
-    AS_WORDS or AS_SYMBOL, ``numbers`` SCALED or EXACT. Numbers are brought to the scale
+    ``place`` is UNBOUND, KEY, ELEMENT or LEFT_OUT. ``weight`` is a factor of all symbols; ``strings`` and
+    ``numbers`` are places in `mbat.fields.STRINGS` and `NUMBERS`. Numbers are brought to the scale
     ``z = (warp(x * unit) - centre) * rate`` of their path; ``logs`` tells whether warp is a signed logarithm or leaves
     x as it is.
     """

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.columns import KIND_MASK, Columns, Kind
 from mbat.kernels import Kernel, nth, rough_log2
 from mbat.leaves import SymbolBuffer
 from mbat.symbols import LARGEST
@@ -117,7 +117,7 @@ class Statistics:
 
     def add_numbers(self, columns: Columns, path_hashes: NDArray[np.int64]) -> None:
         """Add the numbers of a batch to the sketches of their paths; `path_hashes` has one entry an item."""
-        kinds = columns.items & ((1 << KIND_BITS) - 1)
+        kinds = columns.items & KIND_MASK
         hashes = path_hashes[kinds == Kind.NUMBER] % SKETCHED_PATHS
         order = np.argsort(hashes, kind="stable")
         hashes, values = hashes[order], ordered_integers(columns.numbers[order])

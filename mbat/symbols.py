@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from mbat.anchors import ANCHORS, GLOBE_SYMBOLS, put, put_on_globe, put_on_line
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.coordinates import Points
 from mbat.embedding import Embeddings
 from mbat.hashing import extend, extend_signed, mix
@@ -49,7 +49,6 @@ from mbat.quantities import MOST_QUANTITIES, QUANTITIES, quantities
 from mbat.repeats import REPEATS, met_before, text_start
 from mbat.texts import BAG, bag
 
-_KIND_MASK: Final = (1 << KIND_BITS) - 1
 _STRING, _NUMBER = int(Kind.STRING), int(Kind.NUMBER)
 _FIRST_CONSTANT: Final = int(Kind.FALSE)
 
@@ -229,7 +228,7 @@ def _symbolize(
     used = 0
     alike = len(leaves.embedded_strings) == 0  # strings that differ in case alone have different embeddings
     for item in range(start, min(len(leaves.items), start + len(buffer.ends))):
-        kind = leaves.items[item] & _KIND_MASK
+        kind = leaves.items[item] & KIND_MASK
         path = leaves.items[item] >> KIND_BITS
         first, met = used, -1
         if used + GLOBE_SYMBOLS > len(buffer.codes):

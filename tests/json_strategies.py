@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
+from mbat.fields import Field
 from mbat.kernels import Kernel
 from mbat.paths import format_path
 
@@ -28,6 +29,8 @@ STRANGE_TEXTS = (
     "\x00",
     "😀 😀",
     "2024-02-29T12:00:00Z",
+    "Thurs, 29 Feb. 2024 12:30:60 -0830",
+    "7.6 x 4.8 inches",
 )
 
 texts = st.text(max_size=12) | st.sampled_from(STRANGE_TEXTS)
@@ -41,6 +44,17 @@ leaves = st.none() | st.booleans() | numbers | texts
 keys = st.sampled_from(("a", "b", "c", "", "[]", "a.b")) | st.text(max_size=4)
 
 
+degrees = st.floats(-180, 180) | st.integers(-91, 91) | st.none()
+places = (
+    st.fixed_dictionaries({"lat": degrees, "lon": degrees}, optional={"a": leaves})
+    | st.fixed_dictionaries({"longitude": degrees, "b": leaves}, optional={"latitude": degrees})
+    | st.fixed_dictionaries(
+        {"type": st.sampled_from(("Point", "point", "Line", None)), "coordinates": st.lists(degrees, max_size=3)}
+    )
+)
+"""Objects that are points on the globe, or nearly."""
+
+
 def _containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return (
         st.lists(children, max_size=4)
@@ -50,7 +64,7 @@ def _containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-documents = st.recursive(leaves, _containers, max_leaves=12)
+documents = st.recursive(leaves | places, _containers, max_leaves=12)
 """Any JSON value."""
 
 paths = st.lists(st.none() | keys, max_size=4).map(format_path)
@@ -58,6 +72,17 @@ paths = st.lists(st.none() | keys, max_size=4).map(format_path)
 
 batches = st.lists(documents, max_size=4)
 """A few documents, perhaps none."""
+
+
+RULED_PATHS = ("a", "a.b", "b", "[].a", "lat", "[].lat", "a.lon", "coordinates[]", "[].coordinates[]", "a.coordinates")
+rules = st.builds(
+    Field,
+    st.sampled_from((0, 0.5, 1, 3)),
+    st.sampled_from((None, "text", "words", "symbol")),
+    st.sampled_from((None, "scaled", "symbol")),
+)
+fields = st.dictionaries(st.sampled_from(RULED_PATHS), rules, max_size=3)
+"""Rules for paths that such documents have."""
 
 
 @contextmanager

@@ -65,11 +65,10 @@ def test_keys_beyond_the_ready_ones_give_the_same_vectors_to_the_last_bit(docume
     with interpreted():
         expected = Encoder(dim=20).encode(documents)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mbat.bundling.KEYS", ready)
-            patch.setattr("mbat.binding.KEYS", ready)
+            patch.setattr("mbat.binding.KEY_BYTES", ready * 4 * 20)
             crowded = Encoder(dim=20)
             assert crowded.encode(documents).tobytes() == expected.tobytes()
-            assert len(crowded._ready().prepare(documents).places.keys) <= 16 * 20
+            assert len(crowded._ready().prepare(documents).places.keys) == ready * 20
 
 
 def test_keys_beyond_the_ready_ones_stay_right_beside_long_arrays() -> None:
@@ -77,8 +76,7 @@ def test_keys_beyond_the_ready_ones_stay_right_beside_long_arrays() -> None:
     with interpreted():
         expected = Encoder(dim=16).encode_one(document)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mbat.bundling.KEYS", 1)
-            patch.setattr("mbat.binding.KEYS", 1)
+            patch.setattr("mbat.binding.KEY_BYTES", 4 * 16)
             assert Encoder(dim=16).encode_one(document).tobytes() == expected.tobytes()
 
 

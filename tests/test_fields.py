@@ -15,7 +15,8 @@ from mbat import Encoder, Field, ParameterError
 from mbat.binding import FAMILIES
 from mbat.configuration import configured_encoder
 from mbat_cli.main import cli
-from tests.json_strategies import documents
+from tests.json_strategies import batches, compiled, documents, interpreted
+from tests.json_strategies import fields as any_fields
 
 WORDY = {"name": "Ann Lee", "tags": ["a", "b"], "seller": {"city": "Oslo", "score": 3.5}, "geo": {"lat": 60, "lon": 11}}
 
@@ -68,13 +69,21 @@ def test_a_weight_multiplies_the_part_of_its_field(binding: str) -> None:
     np.testing.assert_allclose(np.array(shares) / shares[1], [0.5, 1, 2, 8], rtol=1e-4)
 
 
-def test_weights_of_fields_within_each_other_multiply() -> None:
-    nested = Encoder(fields={"seller": Field(weight=2), "seller.city": Field(weight=3)})
-    flat = Encoder(fields={"seller.city": Field(weight=6), "seller.score": Field(weight=2)})
-    document = {"seller": {"city": "Oslo", "score": 1}}
-    assert cosine(nested, document, document) == pytest.approx(1.0)
-    # the symbol for the key `seller` itself is all that differs
-    assert float(nested.encode_one(document) @ flat.encode_one(document)) > 0.97
+@pytest.mark.parametrize("binding", FAMILIES)
+def test_weights_of_fields_within_each_other_multiply(binding: str) -> None:
+    """Strictly bound, as in the test above: the parts of the leaves alone, in units of that of one without a rule."""
+    document = {"seller": {"city": "Oslo", "score": 1}, "name": "Ann Lee"}
+    plain = Encoder(dim=256, softness=0.0, binding=binding)
+    parts = plain.encode([{"seller": {"city": "Oslo"}}, {"seller": {"score": 1}}, {"name": "Ann Lee"}]).astype(float)
+
+    def shares(fields: dict[str, Field]) -> Any:
+        encoder = Encoder(dim=256, softness=0.0, binding=binding, fields=fields)
+        found, residual, *_ = np.linalg.lstsq(parts.T, encoder.encode_one(document).astype(float), rcond=None)
+        assert residual < 1e-10
+        return found[:2] / found[2]
+
+    weighted = shares({"seller": Field(weight=2), "seller.city": Field(weight=3)})
+    np.testing.assert_allclose(weighted / shares({}), [6, 2], rtol=1e-4)
 
 
 @pytest.mark.parametrize("binding", FAMILIES)
@@ -107,6 +116,30 @@ def test_a_rule_holds_below_its_path_and_a_deeper_one_overrides_it() -> None:
         assert np.array_equal(encoder.encode_one(document), symbols.encode_one(document))
     for document in ({"a": {"b": [5, 6]}}, {"d": 5}):
         assert np.array_equal(encoder.encode_one(document), plain.encode_one(document))
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_fields, batches)
+def test_whatever_the_rules_a_row_depends_on_its_document_alone(fields: dict[str, Field], documents: list[Any]) -> None:
+    encoder = Encoder(dim=48, fields=fields)
+    rows = encoder.encode([*documents, WORDY, *documents])
+    for document, row, again in zip(documents, rows, rows[len(documents) + 1 :], strict=False):
+        assert row.tobytes() == again.tobytes() == Encoder(dim=48, fields=fields).encode_one(document).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_fields, batches.filter(bool))
+def test_whatever_the_rules_kernels_and_the_dense_reference_agree(
+    fields: dict[str, Field], documents: list[Any]
+) -> None:
+    encoder = Encoder(dim=48, fields=fields)
+    with interpreted():
+        slow = encoder.encode(documents)
+    with compiled():
+        fast = encoder.encode(documents)
+        densely = encoder._encode_densely(encoder._ready().prepare(documents))
+    assert fast.tobytes() == slow.tobytes()
+    np.testing.assert_allclose(fast, densely, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", [Field(weight=0), Field(numbers="symbol")])
