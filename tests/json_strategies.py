@@ -74,15 +74,18 @@ batches = st.lists(documents, max_size=4)
 """A few documents, perhaps none."""
 
 
-RULED_PATHS = ("a", "a.b", "b", "[].a", "lat", "[].lat", "a.lon", "coordinates[]", "[].coordinates[]", "a.coordinates")
+ruled_batches = st.lists(documents | places | st.fixed_dictionaries({"a": places, "b": texts}), max_size=5)
+"""A few documents, among them some that have the paths for which there may be rules, below."""
+
+RULED_PATHS = ("a", "a.b", "b", "[].a", "lat", "a.lat", "a.lon", "coordinates[]", "a.coordinates[]", "a.coordinates")
 rules = st.builds(
     Field,
-    st.sampled_from((0, 0.5, 1, 3)),
+    st.sampled_from((0, 0, 0.5, 3)),
     st.sampled_from((None, "text", "words", "symbol")),
     st.sampled_from((None, "scaled", "symbol")),
 )
-fields = st.dictionaries(st.sampled_from(RULED_PATHS), rules, max_size=3)
-"""Rules for paths that such documents have."""
+fields = st.dictionaries(st.sampled_from(RULED_PATHS), rules, max_size=4)
+"""Rules for single fields."""
 
 
 @contextmanager
