@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -53,6 +54,8 @@ for _command in (index, query, encode, info):
 def main() -> None:
     """Run the command line; an end asked for by SIGTERM cleans up as any other."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("mbat").setLevel(logging.INFO)
     sys.exit(run(cli))
 
 
