@@ -22,6 +22,7 @@ from mbat.parameters import PRESENCE, Parameters, checked, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead
 from mbat.preparing import Batch, Preparer
+from mbat.processes import PACKED, encoded, packed
 from mbat.reference import bundle_densely, dense_leaves
 from mbat.statistics import Statistics, Tally, count_documents
 from mbat.symbols import symbol_runs
@@ -201,13 +202,17 @@ class Encoder:
         self.fit_keeping(batched(documents, BATCH), 0)
         return self
 
-    def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
+    def encode(self, documents: Iterable[Any], workers: int = 1) -> NDArray[np.float32]:
         """Return the vectors of a batch of documents.
 
         Parameters
         ----------
         documents : iterable of JSON values
             What `json.loads` returns: dictionaries, lists, strings, numbers, booleans, None.
+        workers : int, default 1
+            How many processes work; the rows are the same. More than one are worth their start, a second or so, from
+            some hundred thousand documents on. They import the module that is run, which should be guarded by
+            ``if __name__ == "__main__":``.
 
         Returns
         -------
@@ -220,12 +225,15 @@ class Encoder:
         DocumentError
             If a document is no JSON value; the message names which and where.
         """
-        rows = list(self.encode_batches(batch for batch in batched(documents, BATCH)))
+        if workers == 1:
+            rows = list(self.encode_batches(batched(documents, BATCH)))
+        else:
+            rows = list(encoded(self, map(packed, batched(documents, PACKED)), workers))
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
-    def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
+    def encode_batches(self, batches: Iterable[Sequence[Any]], threads: int = WORKERS) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
-        return ahead(self._encode_batch, self._prepared(batches), WORKERS)
+        return ahead(self._encode_batch, self._prepared(batches), threads)
 
     def unmatched_fields(self) -> list[str]:
         """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""

@@ -46,6 +46,10 @@ class DocumentError(MbatError, ValueError):
         where = path if position is None else f"document {position}, {path}"
         super().__init__(f"At {where}: {reason}.")
 
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str, int | None]]:
+        """Let it come back from another process as it was."""
+        return type(self), (self.reason, self.path, self.position)
+
 
 class SourceError(MbatError, ValueError):
     """An input file that cannot be read as documents."""

@@ -21,13 +21,16 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 1) -> 
     """Yield ``function(value)`` for each value, in order, computed in other threads.
 
     The values are drawn in the calling thread, a few ahead of what is yielded, so that parsing, which
-    holds the interpreter, and kernels, which do not, run side by side.
+    holds the interpreter, and kernels, which do not, run side by side. With no workers it is `map`.
 
     Examples
     --------
     >>> list(ahead(str, range(3)))
     ['0', '1', '2']
     """
+    if workers == 0:
+        yield from map(function, values)
+        return
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers) as worker:
         try:
