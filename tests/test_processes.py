@@ -69,8 +69,8 @@ def test_a_number_of_processes_that_is_none_is_refused(workers: Any) -> None:
 
 
 def test_an_encoder_that_cannot_be_sent_says_so() -> None:
-    encoder = Encoder(dim=16, text=lambda texts: length(texts))
-    with pytest.raises(ParameterError, match="cannot be sent to other processes: .* Use workers=1"):
+    encoder = Encoder(dim=16, text=lambda texts: 2 * length(texts))
+    with pytest.raises(ParameterError, match=r"cannot be sent to other processes: .* Use workers=1"):
         encoder.encode(DOCUMENTS[:3], workers=2)
 
 
