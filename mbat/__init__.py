@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbat.errors import (
     DocumentError,
+    IndexBusyError,
     IndexDamagedError,
     IndexExistsError,
     IndexFolderError,
@@ -32,6 +33,7 @@ __all__ = [
     "Field",
     "Hit",
     "Index",
+    "IndexBusyError",
     "IndexDamagedError",
     "IndexExistsError",
     "IndexFolderError",

@@ -9,7 +9,8 @@ MbatError
 └── IndexFolderError                   an index folder that cannot be used
     ├── IndexNotFoundError             there is none where one was named
     ├── IndexExistsError               there is one where a new one was to be made
-    ├── IndexDamagedError              its files are not what its manifest says
+    ├── IndexBusyError                 another process is changing it
+    ├── IndexDamagedError              its files are not what was written
     └── IndexVersionError              its format or encoder is not one this version can use
 """
 
@@ -67,8 +68,12 @@ class IndexExistsError(IndexFolderError):
     """There is an index, or something else, where a new index was to be made."""
 
 
+class IndexBusyError(IndexFolderError):
+    """Another process is changing the index."""
+
+
 class IndexDamagedError(IndexFolderError):
-    """The files of an index are not what its manifest says."""
+    """The files of an index are not what was written."""
 
 
 class IndexVersionError(IndexFolderError):
