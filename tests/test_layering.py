@@ -29,7 +29,7 @@ def test_dependencies_go_one_way(package: str, never: set[str]) -> None:
     assert not {path.name for path, name in FILES.items() if name == package and imports(path) & never}
 
 
-@pytest.mark.parametrize(("module", "home"), [("faiss", "faiss_flat.py"), ("sqlite3", "store.py"), ("pickle", None)])
+@pytest.mark.parametrize(("module", "home"), [("faiss", "faiss_library.py"), ("sqlite3", "store.py"), ("pickle", None)])
 def test_one_place_knows_each_store(module: str, home: str | None) -> None:
     assert {path.name for path in FILES if module in imports(path)} == ({home} if home else set())
 

@@ -55,7 +55,7 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
 
 def _installed() -> dict[str, str]:
     from mbat.building import library_version
-    from mbat_indexes.faiss_flat import installed_faiss
+    from mbat_indexes.faiss_library import installed_faiss
 
     faiss = installed_faiss()
     named = ", ".join(f"{name} {version}" for name, version in faiss.items())
