@@ -15,11 +15,12 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.changing import foreign_files, own_files, remove_files, remove_orphans
+from mbat.choosing import check_kind, chosen_kind
 from mbat.columns import Columns
 from mbat.content import Content, Segment
 from mbat.encoder import BATCH, Encoder, batched
 from mbat.encoder_files import encoder_parts
-from mbat.errors import IndexExistsError, IndexFolderError, ParameterError
+from mbat.errors import IndexExistsError, IndexFolderError
 from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
 from mbat.progress import Progress, silent
@@ -27,10 +28,6 @@ from mbat.reading import golden_vector
 from mbat.segments import write_segment
 from mbat.sources import Record
 from mbat.store import Store, WritableStore, database_files
-from mbat_indexes import KINDS
-
-DEFAULT_KIND: Final = "flat"
-"""What ``auto`` chooses: exact, and scores that are right to the last bits of float32."""
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
@@ -99,12 +96,6 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
 
 
-def check_kind(kind: str) -> None:
-    """Raise ParameterError if there is no such kind of index."""
-    if kind not in ("auto", *KINDS):
-        raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
-
-
 @contextmanager
 def _site(path: Path) -> Iterator[None]:
     """Have a folder to oneself; if no index comes to be in it, all that was made for it is removed."""
@@ -142,7 +133,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = encoder.fit_keeping(stored, KEEP_BYTES) if fit else _drained(stored)
-            chosen = DEFAULT_KIND if kind == "auto" else kind
+            chosen = chosen_kind(kind, len(store), encoder.dim)
             segments = first_segments(path, store, encoder, chosen, kept, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(

@@ -80,6 +80,11 @@ class Change:
             remove_files(self.folder, [one for one in self.before.segments if one not in segments])
         return content
 
+    def shrink(self) -> None:
+        """Give the space of dropped documents back, after a commit or instead of one."""
+        self.store.end()
+        self.store.shrink()
+
     def undo(self) -> None:
         """Remove the segments that no commit named; where one was tried the next writer finds out."""
         if not self.committing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from mbat.sealing import FileRecord, Fields, check_seal, damaged, sealed, unsealed
+from mbat.sealing import Fields, FileRecord, check_seal, damaged, sealed, unsealed
 
 SEGMENT_NAME: Final = r"vectors-[0-9a-f]{12}"
 
@@ -115,7 +115,9 @@ class Content:
         told = Fields(fields, place)
         recall = told.optional("recall", dict)
         content = cls(
-            *(told.take(name, int) for name in ("version", "documents", "numbered")),
+            version=told.take("version", int),
+            documents=told.take("documents", int),
+            numbered=told.take("numbered", int),
             kind=told.take("kind", str),
             dim=told.take("dim", int),
             fingerprint=told.take("fingerprint", str),
@@ -142,8 +144,10 @@ def _segment(fields: Any, place: str) -> Segment:
         of_file = Fields(record, place)
         files[name] = FileRecord(of_file.take("bytes", int), of_file.name("sha256", "[0-9a-f]{64}"))
     return Segment(
-        told.name("name", SEGMENT_NAME),
-        told.take("kind", str),
-        *(told.take(number, int) for number in ("after", "last", "vectors")),
-        files,
+        name=told.name("name", SEGMENT_NAME),
+        kind=told.take("kind", str),
+        after=told.take("after", int),
+        last=told.take("last", int),
+        vectors=told.take("vectors", int),
+        files=files,
     )

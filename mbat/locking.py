@@ -37,7 +37,9 @@ def writer_lock(folder: Path) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_this_process()).encode(), 0)
     except BlockingIOError:
-        raise IndexBusyError(f"{folder} is being changed by {_holder(folder)}. Try again when it has finished.") from None
+        raise IndexBusyError(
+            f"{folder} is being changed by {_holder(folder)}. Try again when it has finished."
+        ) from None
     except OSError as error:
         reason = error.strerror or error
         raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error

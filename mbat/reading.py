@@ -13,8 +13,8 @@ from mbat.encoder import Encoder
 from mbat.encoder_files import encoder_of
 from mbat.errors import IndexDamagedError, IndexVersionError
 from mbat.manifest import GOLDEN_DOCUMENT, MANIFEST_FILE, Manifest
-from mbat.segments import SegmentGoneError, Segments, load_segments
 from mbat.sealing import damaged
+from mbat.segments import SegmentGoneError, Segments, load_segments
 from mbat.store import Store
 
 T = TypeVar("T")

@@ -127,7 +127,8 @@ class Store:
         found = self._read("SELECT parameters, statistics FROM encoder")
         if len(found) != 1 or [type(part) for part in found[0]] != [str, bytes]:
             raise damaged(str(self.path), "it has no encoder")
-        return found[0]
+        parameters, statistics = found[0]
+        return parameters, statistics
 
     def __len__(self) -> int:
         """Count the documents."""
