@@ -3,6 +3,7 @@
 MbatError
 ├── ParameterError      (ValueError)   a parameter outside its range
 ├── PathError           (ValueError)   a path such as ``a.b[].c`` that is not well formed
+├── FilterError         (ValueError)   a filter such as ``price < 10`` that is not well formed
 ├── DocumentError       (ValueError)   a value that is no JSON document
 ├── SourceError         (ValueError)   an input file that cannot be read as documents
 ├── MissingExtraError   (ImportError)  an optional dependency that is not installed
@@ -27,6 +28,10 @@ class ParameterError(MbatError, ValueError):
 
 class PathError(MbatError, ValueError):
     """A path that is not well formed."""
+
+
+class FilterError(MbatError, ValueError):
+    """A filter that is not well formed."""
 
 
 class DocumentError(MbatError, ValueError):
