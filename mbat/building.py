@@ -43,8 +43,8 @@ def build_index(
     *,
     fit: bool = False,
     id_field: str | None = None,
-) -> None:
-    """Make an index folder of a stream of records.
+) -> Content:
+    """Make an index folder of a stream of records; return what it holds.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def build_index(
     try:
         with _site(path):
             check_place(path, overwrite)
-            _fill(path, records, encoder or Encoder(), fit or encoder is None, kind, progress, id_field)
+            return _fill(path, records, encoder or Encoder(), fit or encoder is None, kind, progress, id_field)
     except OSError as error:
         reason = error.strerror or error
         raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
@@ -123,7 +123,7 @@ def _fill(
     kind: str,
     progress: Progress,
     id_field: str | None,
-) -> None:
+) -> Content:
     """Write a new database and its segments, and put the manifest that names it in its place."""
     _clear_away(path)
     database = path / f"documents-{secrets.token_hex(4)}.sqlite"
@@ -154,6 +154,7 @@ def _fill(
         _undo(path, database, segments)
         raise
     _clear_away(path)
+    return content
 
 
 def first_segments(

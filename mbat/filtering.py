@@ -34,11 +34,11 @@ class FilteredSearch:
     """Searches with filters, and remembers which documents match the last few."""
 
     def __init__(self) -> None:
-        self._matching: OrderedDict[tuple[str, int, str], NDArray[np.int64]] = OrderedDict()
+        self._matching: OrderedDict[tuple[str, int, Filter], NDArray[np.int64]] = OrderedDict()
 
     def search(self, view: View, vectors: NDArray[np.float32], k: int, effort: float | None, where: Filter) -> Found:
         """Return the k best rows whose documents match, for each vector; see `Segments.search`."""
-        key = view.manifest.database, view.content.version, where.text
+        key = view.manifest.database, view.content.version, where
         if key not in self._matching:
             found = _sifted(view, vectors, k, effort, where)
             if found is not None:

@@ -17,6 +17,7 @@ from mbat.complaints import check_document
 from mbat.content import Content
 from mbat.encoder import Encoder
 from mbat.errors import DocumentError, ParameterError
+from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
@@ -152,6 +153,11 @@ class Index:
     def content(self) -> Content:
         """What the index holds, besides the documents."""
         return self._reader.read(lambda view: view.content)
+
+    @property
+    def manifest(self) -> Manifest:
+        """Format and version of the folder."""
+        return self._reader.read(lambda view: view.manifest)
 
     @property
     def encoder(self) -> Encoder:

@@ -40,16 +40,18 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
     except IndexNotFoundError:
         return None
     with Index.open(path) as index:
-        manifest = index.manifest
+        content = index.content
         return {
             "path": str(path),
-            "documents": len(index),
-            "kind": manifest.kind,
+            "documents": content.documents,
+            "kind": content.kind,
             "encoder": repr(index.encoder),
-            "fingerprint": manifest.fingerprint,
-            "format": manifest.format_version,
-            "made by mbat": manifest.library_version,
-            "bytes": sum(record.bytes for record in manifest.files.values()),
+            "fingerprint": content.fingerprint,
+            "id field": content.id_field,
+            "segments": len(content.segments),
+            "bytes": sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
+            "format": index.manifest.format_version,
+            "made by mbat": index.manifest.library_version,
         }
 
 

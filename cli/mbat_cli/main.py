@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from mbat.errors import MbatError
+from mbat_cli.changing import add, compact, delete, rebuild, upsert
 from mbat_cli.encoding import encode
 from mbat_cli.indexing import index
 from mbat_cli.information import info
-from mbat_cli.querying import query
+from mbat_cli.querying import get, query
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -46,7 +47,7 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, encode, info):
+for _command in (index, query, get, add, upsert, delete, compact, rebuild, encode, info):
     cli.add_command(_command)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from mbat.errors import IndexNotFoundError
+from mbat.errors import DocumentError, IndexNotFoundError, SourceError
+from mbat.sources import Reader
+from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from mbat import Encoder
@@ -40,6 +43,34 @@ def input_options(command: F) -> F:
         help="What to do at a broken document: stop and change nothing, or leave it out and count it.",
     )(command)
     return click.argument("files", nargs=-1, required=True, metavar="FILE...")(command)
+
+
+def id_field_option(command: F) -> F:
+    """Add --id-field."""
+    return click.option(
+        "--id-field",
+        metavar="PATH",
+        help="Field that holds each document's id, as a.b; else that of mbat index, else running numbers.",
+    )(command)
+
+
+@contextmanager
+def located(reader: Reader) -> Iterator[None]:
+    """Say in which file and line a document is that cannot be encoded."""
+    try:
+        yield
+    except DocumentError as error:
+        raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
+
+
+@contextmanager
+def working() -> Iterator[ProgressLine]:
+    """Show how far the work is, as long as it lasts."""
+    progress = ProgressLine()
+    try:
+        yield progress
+    finally:
+        progress.clear()
 
 
 def config_option(command: F) -> F:
