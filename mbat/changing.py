@@ -68,6 +68,17 @@ class Change:
         self._written.append(write_segment(self.folder, kind, encoder.dim, (after, last), count, rows))
         return *kept, self._written[-1]
 
+    def fitted(self, encoder: Encoder, progress: Progress) -> Encoder:
+        """Return an encoder with the same parameters that has learned from all documents."""
+        total = len(self.store)
+
+        def documents() -> Iterator[object]:
+            for done, stored in enumerate(self.store.after(), start=1):
+                yield orjson.loads(stored.text)
+                progress("read", done, total)
+
+        return Encoder(**encoder.parameters).fit(documents())
+
     def commit(self, segments: tuple[Segment, ...], **changed: object) -> Content:
         """Make the change to stay; return what the index then holds."""
         changed = {"version": self.before.version + 1, "segments": segments, **changed}

@@ -64,21 +64,29 @@ def encoder_of(parameters: str, statistics: bytes, place: str) -> Encoder:
     IndexDamagedError
         If the parts are something else.
     """
+    encoder = unfitted_encoder_of(parameters, place)
     try:
-        described = json.loads(parameters)
-        version = described["format_version"]
-        if version != FORMAT_VERSION:
-            raise IndexVersionError(
-                f"{place} holds an encoder of vector format {version!r}; this version of mbat makes format "
-                f"{FORMAT_VERSION}. Index the documents again."
-            )
-        encoder = Encoder(**described["parameters"])
         encoder._set_statistics(_read_statistics(io.BytesIO(statistics)))
-        if encoder.fingerprint != described["fingerprint"]:
+        if encoder.fingerprint != json.loads(parameters).get("fingerprint"):
             raise ValueError("its fingerprint is another than that of its statistics")
     except _BROKEN as error:
         raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     return encoder
+
+
+def unfitted_encoder_of(parameters: str, place: str) -> Encoder:
+    """Return the encoder that `encoder_parts` told of, without what it had learned; see `encoder_of`."""
+    try:
+        described = json.loads(parameters)
+        version = described["format_version"]
+        if version == FORMAT_VERSION:
+            return Encoder(**described["parameters"])
+    except _BROKEN as error:
+        raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
+    raise IndexVersionError(
+        f"{place} holds an encoder of vector format {version!r}; this version of mbat makes format "
+        f"{FORMAT_VERSION}. Index the documents again."
+    )
 
 
 def save_encoder(encoder: Encoder, folder: Path) -> None:

@@ -13,17 +13,16 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.building import build_index
-from mbat.complaints import check_document
 from mbat.content import Content
 from mbat.encoder import Encoder
-from mbat.errors import DocumentError, ParameterError
+from mbat.errors import ParameterError
+from mbat.given import check_search, checked_ids, records_of
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.sealing import damaged
-from mbat.sources import Record
 from mbat.store import Store
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ class Index:
             If the folder cannot be written. In each case nothing has changed.
         """
         _check_device(device)
-        build_index(Path(path), _records(documents, ids), encoder, kind, overwrite, progress)
+        build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
         return cls.open(path, device)
 
     @classmethod
@@ -237,7 +236,7 @@ class Index:
         >>> index.add(["three"]).added, index.get("2")
         (1, 'three')
         """
-        return put_documents(self.path, _records(documents, ids), self.encoder, False, progress)
+        return put_documents(self.path, records_of(documents, ids, True), self.encoder, False, progress)
 
     def upsert(self, documents: Iterable[Any], ids: Iterable[str], *, progress: Progress = silent) -> Changes:
         """Add documents, or put them in the place of those that have their ids, as one change.
@@ -268,7 +267,7 @@ class Index:
         """
         if ids is None:
             raise ParameterError("upsert needs the ids of the documents; add numbers those that have none.")
-        return put_documents(self.path, _records(documents, ids), self.encoder, True, progress)
+        return put_documents(self.path, records_of(documents, ids, True), self.encoder, True, progress)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents, as one change, and return how many there were.
@@ -292,7 +291,7 @@ class Index:
         >>> index.delete(["a", "x"]), len(index)
         (1, 1)
         """
-        return drop_documents(self.path, _checked_ids(ids))
+        return drop_documents(self.path, checked_ids(ids))
 
     def compact(self, *, progress: Progress = silent) -> None:
         """Give the space of deleted and replaced documents back."""
@@ -301,6 +300,12 @@ class Index:
     def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
         """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
         rebuild_index(self.path, kind, refit, progress)
+
+    def verify(self) -> list[str]:
+        """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
+        from mbat.verifying import verify_index
+
+        return verify_index(self.path)
 
     def search(self, document: Any, k: int = 10, where: str | None = None, *, effort: float | None = None) -> list[Hit]:
         """Find the documents most like one.
@@ -343,7 +348,7 @@ class Index:
     def _search(
         self, encode: Callable[[Encoder], NDArray[np.float32]], k: int, where: str | None, effort: float | None
     ) -> list[list[Hit]]:
-        _check_search(k, effort)
+        check_search(k, effort)
         wanted = None if where is None else _parsed(where)
 
         def find(view: View) -> list[list[Hit]]:
@@ -381,47 +386,6 @@ def _parsed(where: str) -> Filter:
     from mbat.filters import parse_filter
 
     return parse_filter(where)
-
-
-def _check_search(k: int, effort: float | None) -> None:
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ParameterError(f"k is how many to find, a whole number of at least 1; {k!r} is not.")
-    if effort is not None and (not isinstance(effort, int | float) or isinstance(effort, bool) or not 0 < effort <= 1):
-        raise ParameterError(f"effort is the share of the index to look at, above 0 and up to 1; {effort!r} is not.")
-
-
-def _checked_ids(ids: Iterable[str]) -> Iterator[str]:
-    if isinstance(ids, str | bytes):
-        raise ParameterError(f"ids is a list of ids; for one give [{ids!r}].")
-    for one in ids:
-        if not isinstance(one, str):
-            raise ParameterError(f"An id is a string; {one!r} is not.")
-        yield one
-
-
-def _records(documents: Iterable[Any], ids: Iterable[str] | None) -> Iterator[Record]:
-    if isinstance(documents, dict | str | bytes):
-        raise ParameterError("documents is a list of documents; for one give [document].")
-    given = None if ids is None else _checked_ids(ids)
-    position = -1
-    for position, document in enumerate(documents):
-        one = None if given is None else next(given, None)
-        if given is not None and one is None:
-            raise ParameterError(f"Each document needs an id; for document {position} there is none.")
-        yield Record(one, _text(document, position), document)
-    if given is not None and next(given, None) is not None:
-        raise ParameterError(f"There are more ids than the {position + 1} documents.")
-
-
-def _text(document: Any, position: int) -> bytes:
-    try:
-        return orjson.dumps(document)
-    except TypeError as error:
-        try:
-            check_document(document)
-        except DocumentError as located:
-            raise DocumentError(located.reason, located.path, position) from None
-        raise DocumentError(f"it cannot be kept as JSON: {error}", "$", position) from None
 
 
 def _check_device(device: str) -> None:

@@ -95,7 +95,7 @@ def drop_documents(folder: Path, ids: Iterable[str]) -> int:
     with changing(folder) as change:
         dropped = 0
         for batch in batched(ids, BATCH):
-            found = change.store.found(list(set(batch)))
+            found = change.store.found(list(set(batch)), damaged_too=True)
             change.store.drop([stored.row for stored in found.values()])
             dropped += len(found)
         if dropped:
@@ -117,7 +117,7 @@ class _Arrivals:
     def take(self, records: Sequence[Record]) -> None:
         """Put documents with different ids into the store."""
         ids = [record.id for record in records if record.id is not None]
-        there = self._store.found(ids)
+        there = self._store.found(ids, damaged_too=True)
         if there and not self._replacing:
             raise ParameterError(f"The id {next(iter(there))!r} is in the index already; upsert replaces its document.")
         numbers = iter(self._numbers(len(records) - len(ids)))
@@ -152,6 +152,8 @@ class _Arrivals:
 
 def _same(stored: Stored, record: Record) -> bool:
     """Tell whether a document is the one that is there: the same text, or the same JSON value."""
+    if not stored.whole:
+        return False
     return stored.text == record.text or _canonical(orjson.loads(stored.text)) == _canonical(record.document)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
-from mbat.changing import Change, changing
+from mbat.changing import changing
 from mbat.choosing import check_kind, chosen_kind
 from mbat.content import Content
 from mbat.encoder import Encoder
@@ -59,24 +56,9 @@ def rebuild_index(folder: Path, kind: str | None = None, refit: bool = False, pr
     with changing(folder) as change:
         encoder = encoder_of_index(change.store, change.before, folder, None)
         if refit:
-            encoder = _refitted(change, encoder, progress)
+            encoder = change.fitted(encoder, progress)
             change.store.put_encoder(*encoder_parts(encoder))
         chosen = chosen_kind(kind or change.before.kind, len(change.store), encoder.dim)
         segments = change.rewrite(0, encoder, chosen, progress)
         made = {"kind": chosen, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
         return change.commit(segments, **made)
-
-
-def _refitted(change: Change, encoder: Encoder, progress: Progress) -> Encoder:
-    """Return an encoder with the same parameters that is fitted on all documents of the index."""
-    fitted = Encoder(**encoder.parameters)
-    done = 0
-
-    def documents() -> Iterator[object]:
-        nonlocal done
-        for stored in change.store.after(0):
-            yield orjson.loads(stored.text)
-            done += 1
-            progress("read", done, change.before.documents)
-
-    return fitted.fit(documents())

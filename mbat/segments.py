@@ -144,6 +144,8 @@ class Segments(NamedTuple):
                 found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
             except ValueError as error:
                 raise ParameterError(str(error)) from None
+            except IndexFileError as error:
+                raise damaged(segment.name, str(error)) from error
             scores.append(found[0])
             rows.append(found[1])
         return _best(np.concatenate(scores, axis=1), np.concatenate(rows, axis=1), k)

@@ -38,11 +38,12 @@ _ROWS: Final = 128
 
 
 class Stored(NamedTuple):
-    """A document as it is kept."""
+    """A document as it is kept, and whether it is what was written."""
 
     row: int
     id: str
     text: bytes
+    whole: bool = True
 
 
 class Store:
@@ -115,6 +116,10 @@ class Store:
             raise damaged(str(self.path), "it does not tell what it holds")
         return int(found[0][0])
 
+    def any_version(self) -> int:
+        """Return a number as high as that of any change, where `version` may be damaged."""
+        return int(self._read("SELECT coalesce(max(version), 0) FROM content")[0][0])
+
     def content(self) -> str:
         """Return the text of the `Content`."""
         found = self._read("SELECT text FROM content")
@@ -147,20 +152,27 @@ class Store:
         """Tell whether a document has this id."""
         return isinstance(one, str) and one in self.found([one])
 
-    def found(self, ids: Sequence[str]) -> dict[str, Stored]:
+    def found(self, ids: Sequence[str], damaged_too: bool = False) -> dict[str, Stored]:
         """Return the documents with some ids, by id."""
-        return {stored.id: stored for stored in self._select("id", [one for one in ids if _storable(one)])}
+        found = self._select("id", [one for one in ids if _storable(one)])
+        return {stored.id: stored if damaged_too else self._whole(stored) for stored in found}
 
     def by_rows(self, rows: Sequence[int]) -> dict[int, Stored]:
         """Return the documents in some rows, by row."""
-        return {stored.row: stored for stored in self._select("row", rows)}
+        return {stored.row: self._whole(stored) for stored in self._select("row", rows)}
 
     def after(self, row: int = 0) -> Iterator[Stored]:
         """Yield all documents in higher rows, by row."""
         statement = "SELECT row, id, document, checksum FROM documents WHERE row > ? ORDER BY row"
         with self._reading():
             for found in self._connection.execute(statement, (row,)):
-                yield self._whole(found)
+                yield self._whole(_stored(found))
+
+    def broken(self) -> list[str]:
+        """Return the ids of all documents that are not what was written."""
+        with self._reading():
+            found = self._connection.execute("SELECT row, id, document, checksum FROM documents")
+            return [stored.id for stored in map(_stored, found) if not stored.whole]
 
     def rows(self) -> NDArray[np.int64]:
         """Return the rows of all documents, rising."""
@@ -182,17 +194,13 @@ class Store:
         for start in range(0, len(values), _MOST_VARIABLES):
             some = values[start : start + _MOST_VARIABLES]
             marks = ",".join("?" * len(some))
-            yield from map(
-                self._whole,
-                self._read(f"SELECT row, id, document, checksum FROM documents WHERE {column} IN ({marks})", some),
-            )
+            found = self._read(f"SELECT row, id, document, checksum FROM documents WHERE {column} IN ({marks})", some)
+            yield from map(_stored, found)
 
-    def _whole(self, found: tuple[Any, ...]) -> Stored:
-        """Return a document if it is what was written."""
-        row, one, text, checksum = found
-        if type(one) is not str or type(text) is not bytes or checksum != _checksum(one, text):
-            raise damaged(str(self.path), f"the document {one!r:.80} is not what was written")
-        return Stored(row, one, text)
+    def _whole(self, stored: Stored) -> Stored:
+        if not stored.whole:
+            raise damaged(str(self.path), f"the document {stored.id!r:.80} is not what was written")
+        return stored
 
     def _integers(self, statement: str) -> NDArray[np.int64]:
         with self._reading():
@@ -306,6 +314,11 @@ class WritableStore(Store):
             self._connection.execute("DELETE FROM encoder")
             self._connection.execute("INSERT INTO encoder VALUES (?, ?)", (parameters, statistics))
 
+    def reindex(self) -> None:
+        """Make the index of ids anew."""
+        with self._writing():
+            self._connection.execute("REINDEX")
+
     def commit(self) -> None:
         """Make the change to stay."""
         with durable.step("commit"), self._writing():
@@ -342,6 +355,12 @@ class WritableStore(Store):
 def database_files(path: Path) -> list[Path]:
     """Return the files that SQLite has beside a database, and the database."""
     return [path, _log(path), path.with_name(f"{path.name}-shm"), path.with_name(f"{path.name}-journal")]
+
+
+def _stored(found: tuple[Any, ...]) -> Stored:
+    row, one, text, checksum = found
+    whole = type(one) is str and type(text) is bytes and checksum == _checksum(one, text)
+    return Stored(row, one, text, whole)
 
 
 def _connected(path: Path, how: str) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ from mbat_cli.encoding import encode
 from mbat_cli.indexing import index
 from mbat_cli.information import info
 from mbat_cli.querying import get, query
+from mbat_cli.verifying import verify
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -47,7 +48,7 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, get, add, upsert, delete, compact, rebuild, encode, info):
+for _command in (index, query, get, add, upsert, delete, compact, rebuild, verify, encode, info):
     cli.add_command(_command)
 
 
