@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 
@@ -119,7 +120,7 @@ class _Arrivals:
         ids = [record.id for record in records if record.id is not None]
         there = self._store.found(ids, damaged_too=True)
         if there and not self._replacing:
-            raise ParameterError(f"The id {next(iter(there))!r} is in the index already; upsert replaces its document.")
+            self._refuse(next(iter(there.values())))
         numbers = iter(self._numbers(len(records) - len(ids)))
         new = [
             (position, next(numbers) if record.id is None else record.id, record.text)
@@ -134,6 +135,11 @@ class _Arrivals:
         self._seen += len(records)
         self._replaced += len(replaced)
         self._added += len(new) - len(replaced)
+
+    def _refuse(self, there: Stored) -> NoReturn:
+        if there.row < self.first_row:
+            raise ParameterError(f"The id {there.id!r} is in the index already; upsert replaces its document.")
+        raise ParameterError(f"The id {there.id!r} is given to two documents; ids must differ.")
 
     def _numbers(self, count: int) -> list[str]:
         """Return the next running numbers that are no document's id."""
