@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,13 @@ _APPLICATION: Final = 0x6D626174  # "mbat"
 _PATIENCE: Final = 30.0  # seconds to wait for another process that opens or closes the file
 _MOST_VARIABLES: Final = 500
 _ROWS: Final = 128
+
+
+_NO_ROOM: Final = ("disk I/O error", "database or disk is full")
+
+
+class _NoRoomError(IndexFolderError):
+    """The disk has no room for what SQLite needs to read, or cannot be read."""
 
 
 class Stored(NamedTuple):
@@ -77,8 +84,14 @@ class Store:
         """
         path.stat()
         writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-        frozen = not writable and not _has_log(path)
-        how = "mode=rw" if writable else f"mode=ro{'&immutable=1' if frozen else ''}"
+        if writable:
+            with suppress(_NoRoomError):
+                return cls._opened(path, "mode=rw")
+        frozen = not _has_log(path)
+        return cls._opened(path, f"mode=ro{'&immutable=1' if frozen else ''}", frozen)
+
+    @classmethod
+    def _opened(cls, path: Path, how: str, frozen: bool = False) -> Self:
         store = cls(_connected(path, how), path, frozen)
         with store._checked():
             store._connection.execute("PRAGMA query_only = ON")
@@ -220,6 +233,8 @@ class Store:
                     f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
                     "killed, and it may not be written here. Open it once as a user who may write it."
                 ) from error
+            if isinstance(error, sqlite3.OperationalError) and str(error) in _NO_ROOM:
+                raise _NoRoomError(f"{self.path} cannot be read: {error}.") from error
             raise damaged(str(self.path), str(error)) from error
 
     @contextmanager
@@ -337,6 +352,14 @@ class WritableStore(Store):
         with durable.step("shrinking"), self._writing():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with super()._reading():
+                yield
+        except _NoRoomError as error:
+            raise IndexFolderError(f"{error} Nothing was changed.") from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

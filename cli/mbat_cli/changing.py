@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mbat.sources import STANDARD_INPUT, OnError, Reader
-from mbat_cli.options import find_index, id_field_option, index_option, input_options, located, working
+from mbat_cli.options import find_index, folder_bytes, id_field_option, index_option, input_options, located, working
 from mbat_indexes import KINDS
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ def compact(index_path: str | None) -> None:
     from mbat.index import Index
 
     path = find_index(index_path)
-    before = _bytes(path)
-    with Index.open(path) as index, working() as progress:
-        index.compact(progress=progress)
-    click.echo(f"Compacted: {before:,} bytes are now {_bytes(path):,}: {path}", err=True)
+    with Index.open(path) as index:
+        before = folder_bytes(path)
+        with working() as progress:
+            index.compact(progress=progress)
+    click.echo(f"Compacted: {before:,} bytes are now {folder_bytes(path):,}: {path}", err=True)
 
 
 @click.command()
@@ -123,7 +124,3 @@ def _advise(fitted: int, documents: int) -> None:
 
 def _lines() -> list[str]:
     return [line.rstrip("\r\n") for line in sys.stdin if line.strip("\r\n")]
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.iterdir() if file.is_file())

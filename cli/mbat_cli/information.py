@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mbat_cli.options import find_index, index_option
+from mbat_cli.options import find_index, folder_bytes, index_option
 
 
 @click.command()
@@ -49,7 +49,7 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
             "fingerprint": content.fingerprint,
             "id field": content.id_field,
             "segments": len(content.segments),
-            "bytes": sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
+            "bytes": folder_bytes(path),
             "format": index.manifest.format_version,
             "made by mbat": index.manifest.library_version,
         }

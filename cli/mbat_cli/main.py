@@ -61,7 +61,7 @@ def main() -> None:
 def run(command: Callable[..., Any]) -> int:
     """Run a click command; return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
-        command(standalone_mode=False)
+        status = command(standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -73,7 +73,8 @@ def run(command: Callable[..., Any]) -> int:
         return 130
     except BrokenPipeError:
         _forget_output()
-    return 0
+        return 0
+    return status if isinstance(status, int) else 0  # an Exit is returned, commands return nothing
 
 
 def _forget_output() -> None:

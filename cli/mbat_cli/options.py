@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -111,3 +111,12 @@ def find_index(given: str | None) -> Path:
         return Path(found[0])
     saw = f"there are {', '.join(found)} here" if found else "there is no *.mbat here"
     raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")
+
+
+def folder_bytes(path: Path) -> int:
+    """Return how large the files in a folder are together."""
+    total = 0
+    for file in path.iterdir():
+        with suppress(FileNotFoundError):  # it has just been removed
+            total += file.stat().st_size
+    return total
