@@ -18,16 +18,19 @@ from mbat.changing import foreign_files, own_files, remove_files, remove_orphans
 from mbat.choosing import check_kind, chosen_kind
 from mbat.columns import Columns
 from mbat.content import Content, Segment
+from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder, batched
 from mbat.encoder_files import encoder_parts
 from mbat.errors import IndexExistsError, IndexFolderError
 from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
+from mbat.measuring import measured_recall
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
 from mbat.segments import write_segment
 from mbat.sources import Record
-from mbat.store import Store, WritableStore, database_files
+from mbat.store import Store
+from mbat.writable_store import WritableStore
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
@@ -145,6 +148,7 @@ def _fill(
                 fingerprint=encoder.fingerprint,
                 golden=golden_vector(encoder),
                 id_field=id_field,
+                recall=measured_recall(path, store, encoder, segments),
                 segments=segments,
             )
             store.put(content.version, content.written())

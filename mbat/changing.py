@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import orjson
@@ -26,18 +27,25 @@ from numpy.typing import NDArray
 
 from mbat import durable
 from mbat.content import Content, Segment
+from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder, batched
 from mbat.errors import DocumentError, IndexFolderError
 from mbat.locking import LOCK_FILE, writer_lock
 from mbat.manifest import MANIFEST_FILE, Manifest
+from mbat.measuring import measured_recall
 from mbat.progress import Progress
 from mbat.segments import write_segment
-from mbat.store import Store, WritableStore, database_files
+from mbat.store import Store
+from mbat.writable_store import WritableStore
 
 _OWN_FILES = re.compile(
     r"vectors-[0-9a-f]{12}.*|documents-[0-9a-f]{8}\.sqlite.*|manifest\.json(\.partial)?|writer\.lock"
     r"|documents\.sqlite|vectors\.faiss|encoder\.json|encoder\.npz"  # of format 1
 )
+
+
+ALIKE: Final = 3
+"""Segments of about one size that are left to themselves; the next one is written together with them."""
 
 
 class Change:
@@ -54,6 +62,7 @@ class Change:
     def __init__(self, folder: Path, store: WritableStore, before: Content) -> None:
         self.folder, self.store, self.before = folder, store, before
         self._written: list[Segment] = []
+        self._recall = before.recall
         self.committing = False
 
     def rewrite(self, keep: int, encoder: Encoder, kind: str, progress: Progress) -> tuple[Segment, ...]:
@@ -66,6 +75,8 @@ class Change:
             return kept
         rows = encoded_after(self.store, encoder, after, progress, count)
         self._written.append(write_segment(self.folder, kind, encoder.dim, (after, last), count, rows))
+        if not kept:
+            self._recall = measured_recall(self.folder, self.store, encoder, (self._written[-1],))
         return *kept, self._written[-1]
 
     def fitted(self, encoder: Encoder, progress: Progress) -> Encoder:
@@ -81,7 +92,7 @@ class Change:
 
     def commit(self, segments: tuple[Segment, ...], **changed: object) -> Content:
         """Make the change to stay; return what the index then holds."""
-        changed = {"version": self.before.version + 1, "segments": segments, **changed}
+        changed = {"version": self.before.version + 1, "segments": segments, "recall": self._recall, **changed}
         content: Content = replace(self.before, documents=len(self.store), **changed)  # type: ignore[arg-type]
         self.store.put(content.version, content.written())
         self.committing = True
@@ -189,16 +200,25 @@ def kept_segments(content: Content, dropped: int, new: int) -> int:
 
     The rest is written anew, together with the new documents:
 
-    - the last segments, as long as each is at most twice as large as all that is written after it: so there are few
-      of them, and a vector is written anew only as often as the index doubles;
     - everything, when what comes after the first segment would be more than a quarter of it, or when more vectors
-      are of dropped rows than not.
+      are of dropped rows than not;
+    - else the last segments of about the size of the new one or less, when there are `ALIKE` of them: so there are few
+      of each size, and a vector is written anew only as often as the sizes double twice.
     """
     sizes = [segment.vectors for segment in content.segments]
     if not sizes or new + sum(sizes[1:]) > sizes[0] / 4 or 2 * dropped > sum(sizes):
         return 0
     keep, size = len(sizes), new
-    while keep > 1 and sizes[keep - 1] <= 2 * size:
-        keep -= 1
-        size += sizes[keep]
-    return keep
+    while True:
+        alike = 0
+        while keep - alike > 1 and _magnitude(sizes[keep - alike - 1]) <= _magnitude(size):
+            alike += 1
+        if alike < ALIKE:
+            return keep
+        size += sum(sizes[keep - alike : keep])
+        keep -= alike
+
+
+def _magnitude(size: int) -> int:
+    """Return the number of digits in the system of base 4."""
+    return (size.bit_length() + 1) // 2

@@ -15,3 +15,8 @@ def check_kind(kind: str) -> None:
 def chosen_kind(kind: str, count: int, dim: int) -> str:
     """Return the kind to use for some vectors: the one named, or the one that ``auto`` is for them."""
     return "flat" if kind == "auto" else kind
+
+
+def is_exact(kind: str) -> bool:
+    """Tell whether a search of a kind compares every vector as it is stored."""
+    return KINDS[kind].effort is None

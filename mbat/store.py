@@ -9,38 +9,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat import durable
-from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
+from mbat.database import APPLICATION, NO_ROOM, SCHEMA, checksum, connected, has_log, stamp, storable
+from mbat.errors import IndexDamagedError, IndexFolderError
 from mbat.sealing import damaged
 
-_SCHEMA: Final = {
-    "documents": "CREATE TABLE documents (row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
-    "document BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT",
-    "dropped": "CREATE TABLE dropped (row INTEGER PRIMARY KEY) STRICT",
-    "content": "CREATE TABLE content (version INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
-    "encoder": "CREATE TABLE encoder (parameters TEXT NOT NULL, statistics BLOB NOT NULL) STRICT",
-}
-_APPLICATION: Final = 0x6D626174  # "mbat"
-_PATIENCE: Final = 30.0  # seconds to wait for another process that opens or closes the file
 _MOST_VARIABLES: Final = 500
-_ROWS: Final = 128
 
 
-_NO_ROOM: Final = ("disk I/O error", "database or disk is full")
-
-
-class _NoRoomError(IndexFolderError):
+class NoRoomError(IndexFolderError):
     """The disk has no room for what SQLite needs to read, or cannot be read."""
 
 
@@ -69,7 +53,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, frozen: bool = False) -> None:
         self._connection, self.path = connection, path
-        self._frozen = _stamp(path) if frozen else None
+        self._frozen = stamp(path) if frozen else None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -85,14 +69,14 @@ class Store:
         path.stat()
         writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
         if writable:
-            with suppress(_NoRoomError):
+            with suppress(NoRoomError):
                 return cls._opened(path, "mode=rw")
-        frozen = not _has_log(path)
+        frozen = not has_log(path)
         return cls._opened(path, f"mode=ro{'&immutable=1' if frozen else ''}", frozen)
 
     @classmethod
     def _opened(cls, path: Path, how: str, frozen: bool = False) -> Self:
-        store = cls(_connected(path, how), path, frozen)
+        store = cls(connected(path, how), path, frozen)
         with store._checked():
             store._connection.execute("PRAGMA query_only = ON")
         return store
@@ -120,7 +104,7 @@ class Store:
 
     def overtaken(self) -> bool:
         """Tell whether the file has changed though it was opened as one that does not: what was read may be wrong."""
-        return self._frozen is not None and (_has_log(self.path) or _stamp(self.path) != self._frozen)
+        return self._frozen is not None and (has_log(self.path) or stamp(self.path) != self._frozen)
 
     def version(self) -> int:
         """Return the number of the last change."""
@@ -167,7 +151,7 @@ class Store:
 
     def found(self, ids: Sequence[str], damaged_too: bool = False) -> dict[str, Stored]:
         """Return the documents with some ids, by id."""
-        found = self._select("id", [one for one in ids if _storable(one)])
+        found = self._select("id", [one for one in ids if storable(one)])
         return {stored.id: stored if damaged_too else self._whole(stored) for stored in found}
 
     def by_rows(self, rows: Sequence[int]) -> dict[int, Stored]:
@@ -228,13 +212,13 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            if "unable to open" in str(error) and _has_log(self.path):
+            if "unable to open" in str(error) and has_log(self.path):
                 raise IndexFolderError(
                     f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
                     "killed, and it may not be written here. Open it once as a user who may write it."
                 ) from error
-            if isinstance(error, sqlite3.OperationalError) and str(error) in _NO_ROOM:
-                raise _NoRoomError(f"{self.path} cannot be read: {error}.") from error
+            if isinstance(error, sqlite3.OperationalError) and str(error) in NO_ROOM:
+                raise NoRoomError(f"{self.path} cannot be read: {error}.") from error
             raise damaged(str(self.path), str(error)) from error
 
     @contextmanager
@@ -244,7 +228,7 @@ class Store:
             with self._reading():
                 (application,) = self._connection.execute("PRAGMA application_id").fetchone()
                 schema = self._connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
-                if application != _APPLICATION or dict(schema) != _SCHEMA:
+                if application != APPLICATION or dict(schema) != SCHEMA:
                     raise IndexDamagedError(f"{self.path} is not a store of documents made by mbat.")
                 yield
         except BaseException:
@@ -252,177 +236,7 @@ class Store:
             raise
 
 
-class WritableStore(Store):
-    """A store, and one change to it, which `commit` makes to stay and `close` before that undoes."""
-
-    @classmethod
-    def create(cls, path: Path) -> Self:
-        """Make an empty store in a file that does not exist yet; nobody looks at it before it is `finish`\\ ed."""
-        store = cls(_connected(path, "mode=rwc"), path)
-        with store._writing():
-            for statement in (
-                "PRAGMA journal_mode = OFF",
-                "PRAGMA synchronous = OFF",
-                f"PRAGMA application_id = {_APPLICATION}",
-                *_SCHEMA.values(),
-                "BEGIN",
-            ):
-                store._connection.execute(statement)
-        return store
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a store to change it; the one writer of the folder does."""
-        store = cls(_connected(path, "mode=rw"), path)
-        with store._checked(), store._writing():
-            for statement in ("PRAGMA synchronous = FULL", "PRAGMA journal_size_limit = 0", "BEGIN IMMEDIATE"):
-                store._connection.execute(statement)
-        return store
-
-    def add(self, first_row: int, ids: Sequence[str], texts: Sequence[bytes]) -> None:
-        """Add documents as consecutive rows.
-
-        Raises
-        ------
-        ParameterError
-            If an id is there already, or is no Unicode text.
-        """
-        for one in ids:
-            if not _storable(one):
-                raise ParameterError(f"The id {one!r} has half of a surrogate pair; ids are Unicode text.")
-        rows = range(first_row, first_row + len(ids))
-        values = list(zip(rows, ids, texts, map(_checksum, ids, texts), strict=True))
-        try:
-            with self._writing():
-                for start in range(0, len(values), _ROWS):  # many rows at once: the interpreter is given up once
-                    some = values[start : start + _ROWS]
-                    marks = ",(?,?,?,?)" * len(some)
-                    self._connection.execute(f"INSERT INTO documents VALUES {marks[1:]}", list(chain(*some)))
-        except sqlite3.IntegrityError:
-            raise ParameterError(f"The id {self._twice(ids)!r} is given to two documents; ids must differ.") from None
-
-    def _twice(self, ids: Sequence[str]) -> str:
-        repeated = [one for one, count in Counter(ids).items() if count > 1]
-        return repeated[0] if repeated else next(one for one in ids if one in self)
-
-    def drop(self, rows: Sequence[int]) -> None:
-        """Drop documents, and remember that segments still have their vectors."""
-        with self._writing():
-            values = [(row,) for row in rows]
-            self._connection.executemany("DELETE FROM documents WHERE row = ?", values)
-            self._connection.executemany("INSERT INTO dropped VALUES (?)", values)
-
-    def forget_dropped(self, after: int) -> None:
-        """Forget the dropped rows above one: no segment has their vectors any more."""
-        with self._writing():
-            self._connection.execute("DELETE FROM dropped WHERE row > ?", (after,))
-
-    def put(self, version: int, content: str) -> None:
-        """Replace the text of the `Content`."""
-        with self._writing():
-            self._connection.execute("DELETE FROM content")
-            self._connection.execute("INSERT INTO content VALUES (?, ?)", (version, content))
-
-    def put_encoder(self, parameters: str, statistics: bytes) -> None:
-        """Replace the encoder."""
-        with self._writing():
-            self._connection.execute("DELETE FROM encoder")
-            self._connection.execute("INSERT INTO encoder VALUES (?, ?)", (parameters, statistics))
-
-    def reindex(self) -> None:
-        """Make the index of ids anew."""
-        with self._writing():
-            self._connection.execute("REINDEX")
-
-    def commit(self) -> None:
-        """Make the change to stay."""
-        with durable.step("commit"), self._writing():
-            self._connection.execute("COMMIT")
-
-    def finish(self) -> None:
-        """Make a new store ready for readers and writers, and see that it is on the disk."""
-        self.commit()
-        with self._writing():
-            self._connection.execute("PRAGMA journal_mode = WAL")
-        self.close()
-        durable.sync(self.path)
-
-    def shrink(self) -> None:
-        """Give the space of dropped documents back."""
-        with durable.step("shrinking"), self._writing():
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            with super()._reading():
-                yield
-        except _NoRoomError as error:
-            raise IndexFolderError(f"{error} Nothing was changed.") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.OperationalError as error:
-            raise IndexFolderError(
-                f"The documents cannot be written to {self.path.parent}: {error}. Nothing was changed."
-            ) from error
-        except sqlite3.Error as error:
-            raise damaged(str(self.path), str(error)) from error
-
-
-def database_files(path: Path) -> list[Path]:
-    """Return the files that SQLite has beside a database, and the database."""
-    return [path, _log(path), path.with_name(f"{path.name}-shm"), path.with_name(f"{path.name}-journal")]
-
-
 def _stored(found: tuple[Any, ...]) -> Stored:
-    row, one, text, checksum = found
-    whole = type(one) is str and type(text) is bytes and checksum == _checksum(one, text)
+    row, one, text, written = found
+    whole = type(one) is str and type(text) is bytes and written == checksum(one, text)
     return Stored(row, one, text, whole)
-
-
-def _connected(path: Path, how: str) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{how}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=_PATIENCE,
-        )
-        connection.execute("PRAGMA trusted_schema = OFF")
-    except sqlite3.Error as error:
-        raise IndexFolderError(f"{path} cannot be opened: {error}.") from error
-    return connection
-
-
-def _log(path: Path) -> Path:
-    """Return the file with changes that are committed and not folded in."""
-    return path.with_name(f"{path.name}-wal")
-
-
-def _has_log(path: Path) -> bool:
-    return _log(path).exists() and _log(path).stat().st_size > 0
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _checksum(one: str, text: bytes) -> int:
-    digest = blake2b(one.encode() + b"\0" + text, digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
-
-
-def _storable(one: str) -> bool:
-    try:
-        one.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -25,7 +25,8 @@ from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index, golden_vector
 from mbat.sealing import file_record
 from mbat.segments import check_sizes, load_segment
-from mbat.store import Store, WritableStore
+from mbat.store import Store
+from mbat.writable_store import WritableStore
 from mbat_indexes import VectorIndex
 
 SAMPLE: Final = 100

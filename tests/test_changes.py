@@ -140,7 +140,7 @@ def test_of_two_documents_with_one_id_the_last_counts_in_an_upsert(tmp_path: Pat
             mbat.ParameterError,
             "The id '7' is in the index already; upsert replaces its document.",
         ),
-        ([1, 2], ["new", "new"], mbat.ParameterError, "The id 'new' is in the index already"),
+        ([1, 2], ["new", "new"], mbat.ParameterError, "The id 'new' is given to two documents; ids must differ."),
         ([1, 2], ["new"], mbat.ParameterError, "Each document needs an id; for document 1 there is none."),
         ([1], ["\ud800"], mbat.ParameterError, "has half of a surrogate pair"),
         ([1], [7], mbat.ParameterError, "An id is a string; 7 is not."),
@@ -208,7 +208,7 @@ def test_many_small_changes_leave_few_segments(tmp_path: Path) -> None:
         for i in range(120):
             index.add([person(i)])
             most = max(most, len(index.content.segments))
-        assert most <= 9
+        assert 4 <= most <= 10
         assert len(index) == 1120
         assert index.verify() == []
 
@@ -223,14 +223,18 @@ def sized(*sizes: int) -> Content:
     ("sizes", "dropped", "new", "kept"),
     [
         ((), 0, 5, 0),
-        ((1000,), 0, 5, 1),
-        ((1000, 100), 0, 5, 2),
-        ((1000, 100, 5), 0, 5, 2),
-        ((1000, 100, 40, 5), 0, 20, 1),
-        ((1000, 100, 40, 5), 0, 5, 3),
-        ((1000, 200), 0, 51, 0),
-        ((1000,), 500, 5, 1),
-        ((1000,), 501, 5, 0),
+        ((10000,), 0, 5, 1),
+        ((10000, 100), 0, 5, 2),
+        ((10000, 5, 5), 0, 5, 3),
+        ((10000, 5, 5, 5), 0, 5, 1),
+        ((10000, 500, 5, 5, 5), 0, 5, 2),
+        ((10000, 500, 5, 5, 5), 0, 1, 5),
+        ((10000, 40, 40, 5, 5, 5), 0, 5, 3),
+        ((10000, 40, 40, 40, 15, 15, 15), 0, 15, 1),
+        ((10000, 2000), 0, 500, 2),
+        ((10000, 2000), 0, 501, 0),
+        ((10000,), 5000, 5, 1),
+        ((10000,), 5001, 5, 0),
     ],
 )
 def test_what_is_written_anew_is_small_beside_what_stays(

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from mbat.sources import STANDARD_INPUT, OnError, Reader
-from mbat_cli.options import find_index, folder_bytes, id_field_option, index_option, input_options, located, working
+from mbat_cli.options import (
+    find_index,
+    folder_bytes,
+    id_field_option,
+    index_option,
+    input_options,
+    located,
+    warn_of_recall,
+    working,
+)
 from mbat_indexes import KINDS
 
 if TYPE_CHECKING:
@@ -87,6 +96,7 @@ def rebuild(index_path: str | None, kind: str | None, refit: bool) -> None:
     with working() as progress:
         content = rebuild_index(path, kind, refit, progress)
     click.echo(f"Rebuilt {content.documents:,} documents as {content.kind}: {path}", err=True)
+    warn_of_recall(content)
 
 
 def _put(path: Path, files: tuple[str, ...], on_error: OnError, id_field: str | None, replacing: bool) -> None:

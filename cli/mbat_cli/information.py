@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import platform
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -45,6 +46,7 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
             "path": str(path),
             "documents": content.documents,
             "kind": content.kind,
+            "recall": content.recall and asdict(content.recall),
             "encoder": repr(index.encoder),
             "fingerprint": content.fingerprint,
             "id field": content.id_field,

@@ -13,6 +13,7 @@ import click
 from mbat.errors import MbatError
 from mbat_cli.changing import add, compact, delete, rebuild, upsert
 from mbat_cli.encoding import encode
+from mbat_cli.evaluating import evaluate
 from mbat_cli.indexing import index
 from mbat_cli.information import info
 from mbat_cli.querying import get, query
@@ -48,7 +49,7 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, get, add, upsert, delete, compact, rebuild, verify, encode, info):
+for _command in (index, query, get, add, upsert, delete, compact, rebuild, verify, evaluate, encode, info):
     cli.add_command(_command)
 
 

@@ -16,6 +16,7 @@ from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from mbat import Encoder
+    from mbat.content import Content
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,6 +74,15 @@ def working() -> Iterator[ProgressLine]:
         progress.clear()
 
 
+def effort_option(command: F) -> F:
+    """Add --effort."""
+    return click.option(
+        "--effort",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="The share of the vectors to look at, up to 1 for all; by default that of the kind.",
+    )(command)
+
+
 def config_option(command: F) -> F:
     """Add --config."""
     return click.option(
@@ -111,6 +121,18 @@ def find_index(given: str | None) -> Path:
         return Path(found[0])
     saw = f"there are {', '.join(found)} here" if found else "there is no *.mbat here"
     raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")
+
+
+def warn_of_recall(content: Content) -> None:
+    """Say on stderr if searches find too few of the true neighbours."""
+    from mbat.measuring import ENOUGH
+
+    if content.recall is not None and content.recall.at_10 < ENOUGH:
+        click.echo(
+            f"Note: of the ten nearest a search finds {content.recall.at_10:.1%}, measured on "
+            f"{content.recall.queries:,} documents. More with mbat query --effort, all with mbat rebuild --kind flat.",
+            err=True,
+        )
 
 
 def folder_bytes(path: Path) -> int:

@@ -13,7 +13,7 @@ import click
 import orjson
 
 from mbat.errors import SourceError
-from mbat_cli.options import find_index, index_option
+from mbat_cli.options import effort_option, find_index, index_option
 
 if TYPE_CHECKING:
     from mbat import Hit
@@ -27,11 +27,7 @@ _LEAST_WIDTH: Final = 20
 @index_option
 @click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to find.")
 @click.option("--where", metavar="EXPR", help="What documents must be like, as: price < 10 and tags contains 'new'.")
-@click.option(
-    "--effort",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="The share of the vectors to look at, up to 1 for all; by default that of the kind.",
-)
+@effort_option
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
 def query(
     document: str | None,
