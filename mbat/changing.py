@@ -125,20 +125,26 @@ def changing(folder: Path) -> Iterator[Change]:
         If it cannot be used or written.
     """
     Manifest.read(folder)  # says it if there is no index, before a lock is put there
-    with writer_lock(folder):
-        try:
-            path = folder / Manifest.read(folder).database
-            with WritableStore.open(path) as store:
-                change = Change(folder, store, Content.parse(store.content(), str(path)))
-                remove_orphans(folder, path, change.before.segments)
-                try:
-                    yield change
-                except BaseException:
-                    change.undo()
-                    raise
-        except OSError as error:
-            reason = error.strerror or error
-            raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error
+    with writer_lock(folder), told_as_folder_error(folder):
+        path = folder / Manifest.read(folder).database
+        with WritableStore.open(path) as store:
+            change = Change(folder, store, Content.parse(store.content(), str(path)))
+            remove_orphans(folder, path, change.before.segments)
+            try:
+                yield change
+            except BaseException:
+                change.undo()
+                raise
+
+
+@contextmanager
+def told_as_folder_error(folder: Path) -> Iterator[None]:
+    """Say what the system refuses as an IndexFolderError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error
 
 
 def encoded_after(

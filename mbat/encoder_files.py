@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -38,7 +39,7 @@ _MOST_BYTES: Final = 8 * SKETCHED_PATHS * SKETCH_BINS + 1024
 
 _BROKEN: Final = (
     *(ValueError, KeyError, TypeError, EOFError, OSError, MemoryError, OverflowError, RecursionError),
-    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, ParameterError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, ParameterError),
 )
 
 

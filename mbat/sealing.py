@@ -62,7 +62,8 @@ def check_seal(fields: dict[str, Any], place: str) -> None:
 
 def damaged(place: str, why: str) -> IndexDamagedError:
     """Return the error that says that something is damaged, why, and what to do."""
-    return IndexDamagedError(f"{place} is damaged: {why}. Run mbat verify, and mbat verify --repair to mend it.")
+    told = " ".join(why.split())[:200]
+    return IndexDamagedError(f"{place} is damaged: {told}. Run mbat verify, and mbat verify --repair to mend it.")
 
 
 class Fields:

@@ -141,11 +141,14 @@ class Segments(NamedTuple):
             if some is not None and not len(some):
                 continue
             try:
-                found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
+                with np.errstate(all="ignore"):  # damaged vectors may hold any number
+                    found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
             except ValueError as error:
                 raise ParameterError(str(error)) from None
             except IndexFileError as error:
                 raise damaged(segment.name, str(error)) from error
+            if not np.isfinite(found[0][found[1] >= 0]).all():
+                raise damaged(segment.name, "it has vectors with numbers that are not finite")
             scores.append(found[0])
             rows.append(found[1])
         return _best(np.concatenate(scores, axis=1), np.concatenate(rows, axis=1), k)

@@ -142,8 +142,8 @@ class Store:
 
     def last_row(self) -> int:
         """Return the highest row that was ever used, 0 if none was."""
-        found = self._read("SELECT seq FROM sqlite_sequence WHERE name = 'documents'")
-        return int(found[0][0]) if found else 0
+        used = "SELECT seq FROM sqlite_sequence WHERE name = 'documents' UNION SELECT max(row) FROM documents"
+        return max(row or 0 for (row,) in self._read(used))
 
     def __contains__(self, one: object) -> bool:
         """Tell whether a document has this id."""
@@ -165,11 +165,11 @@ class Store:
             for found in self._connection.execute(statement, (row,)):
                 yield self._whole(_stored(found))
 
-    def broken(self) -> list[str]:
-        """Return the ids of all documents that are not what was written."""
+    def broken(self) -> list[Stored]:
+        """Return all documents that are not what was written."""
         with self._reading():
             found = self._connection.execute("SELECT row, id, document, checksum FROM documents")
-            return [stored.id for stored in map(_stored, found) if not stored.whole]
+            return [stored for stored in map(_stored, found) if not stored.whole]
 
     def rows(self) -> NDArray[np.int64]:
         """Return the rows of all documents, rising."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 from mbat import Encoder, Index, durable
 from mbat.changing import own_files
 from mbat.errors import IndexNotFoundError
-from mbat.verifying import repair_index
+from mbat.repairing import repair_index
 
 ENCODER: Final = Encoder(dim=16)
 

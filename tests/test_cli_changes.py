@@ -119,7 +119,8 @@ def test_what_is_wrong_is_listed_and_repaired(people: Path, capfd: pytest.Captur
     vectors.write_bytes(content)
     assert mbat("verify") == 1
     out, err = capfd.readouterr()
-    assert out == f"people.mbat/{vectors.name} is damaged: its checksum is wrong.\n"
+    assert out.startswith(f"people.mbat/{vectors.name} is damaged: its checksum is wrong.")
+    assert out.count("\n") == 1
     assert err == "1 things are wrong with people.mbat.\n"
     assert mbat("verify", "--repair") == 0
     out, err = capfd.readouterr()

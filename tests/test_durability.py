@@ -35,7 +35,7 @@ def memory() -> Iterator[Path]:
 def outcomes(*arguments: str) -> list[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": ROOTS, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", "tests.crashing", *arguments],
+        [sys.executable, "-m", *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -48,7 +48,7 @@ def outcomes(*arguments: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_process_killed_at_any_sync_rename_removal_or_commit_leaves_all_of_a_change_or_nothing(memory: Path) -> None:
-    kills = outcomes("steps", str(memory))
+    kills = outcomes("tests.crashing", "steps", str(memory))
     assert [kill["left"] for kill in kills] == [[]] * len(kills)
     for name, (_, after) in STEPS.items():
         before = None if name == "index" else BEFORE
@@ -62,7 +62,7 @@ def test_a_process_killed_at_any_sync_rename_removal_or_commit_leaves_all_of_a_c
 
 @pytest.mark.slow
 def test_a_process_killed_200_times_at_random_leaves_every_finished_change_and_no_half(memory: Path) -> None:
-    kills = outcomes("random", str(memory), "200")
+    kills = outcomes("tests.crashing", "random", str(memory), "200")
     counts = Counter(kill["outcome"] for kill in kills)
     assert len(kills) == 200
     assert counts["half"] == 0

@@ -16,7 +16,8 @@ def verify(index_path: str | None, repair: bool) -> None:
     A finding a line on standard output, and status 1 if there is any. With --repair vectors and counts are made anew
     from the documents, and then looked at again; documents that are damaged themselves cannot be mended.
     """
-    from mbat.verifying import repair_index, verify_index
+    from mbat.repairing import repair_index
+    from mbat.verifying import verify_index
 
     path = find_index(index_path)
     if repair:
