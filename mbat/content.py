@@ -73,6 +73,8 @@ class Content:
         The encoder's.
     golden : str
         The vector of `GOLDEN_DOCUMENT`, its float32 bytes in hexadecimal.
+    reason : str
+        Why the kind was chosen; empty if it was named.
     id_field : str or None
         The path of the field that holds the documents' ids.
     recall : Recall or None
@@ -88,6 +90,7 @@ class Content:
     dim: int
     fingerprint: str
     golden: str
+    reason: str = ""
     id_field: str | None = None
     recall: Recall | None = None
     segments: tuple[Segment, ...] = ()
@@ -122,6 +125,7 @@ class Content:
             dim=told.take("dim", int),
             fingerprint=told.take("fingerprint", str),
             golden=told.take("golden", str),
+            reason=told.take("reason", str),
             id_field=told.optional("id_field", str),
             recall=None if recall is None else _recall(Fields(recall, place)),
             segments=tuple(_segment(one, place) for one in told.take("segments", list)),
