@@ -42,6 +42,7 @@ from mbat_indexes import IndexFileError, load_index, segment_files
 
 kind, path = sys.argv[1], Path(sys.argv[2])
 draw = random.Random(0)
+queries = np.eye(24, dtype=np.float32)
 for file in segment_files(kind, path):
     whole = file.read_bytes()
     places = [*range(min(160, len(whole))), *draw.sample(range(len(whole)), 150), *range(len(whole) - 40, len(whole))]
@@ -51,7 +52,7 @@ for file in segment_files(kind, path):
         file.unlink()
         file.write_bytes(damaged)
         try:
-            index = load_index(kind, path)
+            load_index(kind, path).search(queries, 30)
         except IndexFileError as error:
             assert str(error).strip(), place
     file.write_bytes(whole)

@@ -16,7 +16,8 @@ Examples
 """
 
 from mbat_indexes.exact import exact_index
-from mbat_indexes.kinds import KINDS, Kind, index_writer, load_index, segment_files
+from mbat_indexes.files import index_writer, load_index, segment_files
+from mbat_indexes.kinds import KINDS, Kind
 from mbat_indexes.protocol import NO_ID, IndexFileError, MissingFaissError, VectorIndex
 from mbat_indexes.writing import VectorWriter
 

@@ -86,7 +86,7 @@ class CandidateIndex(StoredIndex):
     ) -> tuple[Scores, Positions, Mask]:
         """Return the best of some candidates, and for which queries they are enough."""
         rounded, candidates = self._finder.nearest(queries, count, effort, live if self._finder.selects else None)
-        if (candidates >= len(self)).any():
+        if candidates.max() >= len(self) or candidates.min() < NO_ID:
             raise IndexFileError(f"The index of kind {self.kind!r} names vectors that it does not hold.")
         exhausted = candidates[:, -1] == NO_ID
         if live is not None:
@@ -101,7 +101,8 @@ class CandidateIndex(StoredIndex):
 
     def _clear(self, queries: Vectors, rounded: Scores, candidates: Positions, last: Positions) -> Mask:
         """Tell whether the candidates go on past all that may share the score of the last one that is wanted."""
-        norms = np.linalg.norm(queries, axis=1) * np.linalg.norm(self._rows(candidates), axis=1)
+        rows = self._rows(np.maximum(candidates, 0))
+        norms = np.linalg.norm(queries, axis=1) * np.linalg.norm(rows, axis=1)
         clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * ROUNDING * norms
         return clear
 

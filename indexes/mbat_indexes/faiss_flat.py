@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from mbat_indexes.candidates import CandidateIndex
-from mbat_indexes.faiss_library import check_type, load_faiss, make_index, read_file
+from mbat_indexes.faiss_library import check_size, check_type, empty_file, load_faiss, make_index, read_file
 from mbat_indexes.protocol import Ids, IndexFileError, Scores, Vectors
 from mbat_indexes.stored import Mask, Positions
 from mbat_indexes.writing import as_half
@@ -21,8 +21,12 @@ _STORED: Final = {"flat": ("<f4", 4), "flat-fp16": ("<f2", 1)}
 
 _ID_BYTES: Final = 8
 _SIZE: Final = struct.Struct("<Q")
-_HEADER_BYTES: Final = 37  # type of index, dimension, count, two unused counts, trained or not, metric
-_COUNT_AT: Final = 8
+
+HEADER_BYTES: Final = 37
+"""What starts the file of any index: its type, dimension, count, two unused counts, trained or not, metric."""
+
+COUNT_AT: Final = 8
+"""Where in this the count is."""
 
 
 def codes_of(index: Any) -> Any:
@@ -68,10 +72,7 @@ def load_flat(path: Path, kind: str) -> CandidateIndex:
     """
     outer, index, ids = read_file(path, kind)
     check_type(path, kind, index, make_index(index.d, _FACTORIES[kind]))
-    size = path.stat().st_size
-    stored = len(_empty_file(index.d, kind)) + len(ids) * (index.code_size + _ID_BYTES)
-    if size != stored:  # FAISS would map memory past the end of the file
-        raise IndexFileError(f"{path} should have {stored:,} bytes and has {size:,}.")
+    check_size(path, index.d, _FACTORIES[kind], len(ids) * (index.code_size + _ID_BYTES))
     if index.codes.size() != len(ids) * index.code_size:
         raise IndexFileError(f"{path} has {index.codes.size():,} bytes of vectors for {len(ids):,} vectors.")
     return CandidateIndex(kind, ids, index.d, FlatFinder(outer, index, kind))
@@ -92,7 +93,7 @@ class FlatSink:
 
     def __init__(self, path: Path, dim: int, kind: str) -> None:
         self._dim, self._type, self._unit = dim, *_STORED[kind]
-        self._header = bytearray(_empty_file(dim, kind)[: -2 * _SIZE.size])
+        self._header = bytearray(empty_file(dim, _FACTORIES[kind])[: -2 * _SIZE.size])
         self._file = path.open("wb")
         self._file.write(bytes(len(self._header) + _SIZE.size))
 
@@ -103,8 +104,8 @@ class FlatSink:
     def finish(self, ids: Ids) -> None:
         """Write what comes after the vectors, and the counts that stand before them."""
         self._file.write(_SIZE.pack(len(ids)) + ids.tobytes())
-        for header in (0, _HEADER_BYTES):
-            _SIZE.pack_into(self._header, header + _COUNT_AT, len(ids))
+        for header in (0, HEADER_BYTES):
+            _SIZE.pack_into(self._header, header + COUNT_AT, len(ids))
         stored = len(ids) * self._dim * np.dtype(self._type).itemsize
         self._file.seek(0)
         self._file.write(bytes(self._header) + _SIZE.pack(stored // self._unit))
@@ -112,9 +113,3 @@ class FlatSink:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _empty_file(dim: int, kind: str) -> bytes:
-    faiss = load_faiss()
-    written: bytes = faiss.serialize_index(faiss.IndexIDMap(make_index(dim, _FACTORIES[kind]))).tobytes()
-    return written

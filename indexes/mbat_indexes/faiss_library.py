@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mbat_indexes.protocol import Ids, IndexFileError, MissingFaissError
+from mbat_indexes.protocol import Ids, IndexFileError, MissingFaissError, Vectors
 
 DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
 """The packages that bring the module ``faiss``; two at once overwrite each other."""
@@ -42,14 +42,38 @@ def installed_faiss() -> dict[str, str]:
     return found
 
 
+def lists_of(index: Any) -> Any:
+    """Return the part of an index that has inverted lists: the index itself, or what is behind its rotation."""
+    faiss = load_faiss()
+    return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+
+
+def rotated(index: Any, vectors: Vectors) -> Vectors:
+    """Return vectors as they come to the inverted lists of an index."""
+    faiss = load_faiss()
+    if not isinstance(index, faiss.IndexPreTransform):
+        return vectors
+    turned: Vectors = faiss.downcast_VectorTransform(index.chain.at(0)).apply(vectors)
+    return turned
+
+
 def make_index(dim: int, factory: str) -> Any:
     """Return an empty FAISS index for inner products."""
     faiss = load_faiss()
     return faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
 
 
-def read_file(path: Path, kind: str) -> tuple[Any, Any, Ids]:
+def read_file(path: Path, kind: str, lists: bool = False) -> tuple[Any, Any, Ids]:
     """Return the index that a file holds, memory-mapped, the one within it that holds vectors, and their ids.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        Name of the kind that it should be.
+    lists : bool
+        Whether that has inverted lists, which FAISS maps in a way of their own.
 
     Raises
     ------
@@ -58,7 +82,7 @@ def read_file(path: Path, kind: str) -> tuple[Any, Any, Ids]:
     """
     faiss = load_faiss()
     try:
-        outer = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        outer = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC)
     except (RuntimeError, MemoryError) as error:
         reason = (str(error).splitlines() or ["not enough memory"])[-1]
         raise IndexFileError(f"FAISS cannot read {path}: {reason}") from error
@@ -81,3 +105,25 @@ def check_type(path: Path, kind: str, index: Any, expected: Any) -> None:
     )
     if not same or not index.is_trained:
         raise IndexFileError(f"{path} holds a FAISS index of another kind than {kind!r}.")
+
+
+def check_size(path: Path, dim: int, factory: str, stored: int) -> None:
+    """Raise IndexFileError if a file is not that of an empty index and so many bytes: FAISS would map past its end."""
+    size, right = path.stat().st_size, len(empty_file(dim, factory)) + stored
+    if size != right:
+        raise IndexFileError(f"{path} should have {right:,} bytes and has {size:,}.")
+
+
+def empty_file(dim: int, factory: str) -> bytes:
+    """Return the file of an empty index with ids."""
+    faiss = load_faiss()
+    written: bytes = faiss.serialize_index(faiss.IndexIDMap(make_index(dim, factory))).tobytes()
+    return written
+
+
+def write_file(path: Path, index: Any) -> None:
+    """Write an index to a file."""
+    try:
+        load_faiss().write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(f"FAISS cannot write {path}: {str(error).splitlines()[-1]}") from error

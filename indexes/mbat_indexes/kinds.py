@@ -1,17 +1,9 @@
-"""The kinds of index by name: what they are, how they are written and how they are read."""
+"""The table of kinds: what each is and can do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
-
-from mbat_indexes.exact import ExactSink, load_exact
-from mbat_indexes.faiss_flat import FlatSink, load_flat
-from mbat_indexes.protocol import VectorIndex
-from mbat_indexes.writing import Sink, VectorWriter
+from typing import Final, Literal
 
 
 @dataclass(frozen=True)
@@ -25,84 +17,64 @@ class Kind:
     summary : str
         What it is, in a line.
     factory : str or None
-        What FAISS calls it; None for numpy.
+        What FAISS calls it, with the number of lists as ``{lists}`` and of parts of a vector as ``{parts}``;
+        None for numpy.
+    code_bits : float
+        Bits for each number of a vector in what a search reads first.
     half : bool
         Whether vectors, and so scores, are rounded to float16.
-    effort : str or None
-        The parameter of FAISS that `effort` sets; None where every vector is compared.
+    copy : bool
+        Whether candidates are found by codes, and scored from a copy of the vectors in a second file.
+    candidates : int
+        How many candidates are scored for each vector that is wanted.
+    effort : {"nprobe", "efSearch"} or None
+        The parameter of FAISS that `effort` sets; None where every vector is looked at.
+    overhead : int
+        Bytes for each vector besides codes and copy.
     """
 
     name: str
     summary: str
     factory: str | None
+    code_bits: float
     half: bool = False
-    effort: str | None = None
+    copy: bool = False
+    candidates: int = 1
+    effort: Literal["nprobe", "efSearch"] | None = None
+    overhead: int = 16
+
+    @property
+    def trained(self) -> bool:
+        """Whether something is learnt from the vectors before they can be written."""
+        return self.copy or self.effort == "nprobe"
+
+    def searched_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector that a search may read: what should fit into memory."""
+        return round(dim * self.code_bits / 8) + self.overhead
+
+    def stored_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector on disk."""
+        return self.searched_bytes(dim) + (2 * dim if self.copy else 0)
+
+
+def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, lists: bool = True) -> Kind:
+    summary = f"{summary}, the best candidates again as float16"
+    effort: Literal["nprobe"] | None = "nprobe" if lists else None
+    return Kind(name, summary, factory, bits, half=True, copy=True, candidates=candidates, effort=effort)
 
 
 _ALL: Final = (
-    Kind("exact", "every vector compared, by numpy alone and in memory", None),
-    Kind("flat", "every vector compared, as float32", "Flat"),
-    Kind("flat-fp16", "every vector compared, rounded to float16", "SQfp16", half=True),
+    Kind("exact", "every vector compared, by numpy alone and in memory", None, 32, overhead=8),
+    Kind("flat", "every vector compared", "Flat", 32, overhead=8),
+    Kind("flat-fp16", "every vector compared, as float16", "SQfp16", 16, half=True, overhead=8),
+    _codes("sq8", "every vector compared by 8 bits a number", "SQ8", 8, candidates=2, lists=False),
+    Kind("ivf", "vectors in lists, the nearest lists compared", "IVF{lists},Flat", 32, effort="nprobe"),
+    Kind("ivf-fp16", "as ivf, but float16", "IVF{lists},SQfp16", 16, half=True, effort="nprobe"),
+    # Without the rotation (RR) a bit for each number says little: sums of sparse atoms are not spread evenly.
+    _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8),
+    _codes("ivf-pq", "as ivf, by 1 bit a number, product quantization", "IVF{lists},PQ{parts}", 1, candidates=8),
+    Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=300),
 )
 
 KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}
 """The kinds by name."""
-
-
-@contextmanager
-def index_writer(kind: str, path: Path, dim: int, count: int | None = None) -> Iterator[VectorWriter]:
-    """Write the files of an index from a stream of vectors; they are complete when the context ends without an error.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the kind.
-    path : Path
-        The file; where a kind needs more of them, their names start with it.
-    dim : int
-        Length of the vectors.
-    count : int, optional
-        How many vectors will come, where that is known; another number is an error at the end.
-
-    Raises
-    ------
-    ValueError
-        If there is no such kind, or not as many vectors came as were announced.
-    MissingFaissError
-        If the kind needs FAISS and it is not installed.
-    """
-    _check(kind)
-    sink: Sink = ExactSink(path, dim) if kind == "exact" else FlatSink(path, dim, kind)
-    try:
-        writer = VectorWriter(sink, dim, count)
-        yield writer
-        writer.finish()
-    finally:
-        sink.close()
-
-
-def segment_files(kind: str, path: Path) -> list[Path]:
-    """Return the files of an index: `path`, and what lies beside it."""
-    _check(kind)
-    return [path]
-
-
-def load_index(kind: str, path: Path) -> VectorIndex:
-    """Return the index that a file holds.
-
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-    IndexFileError
-        If the file holds no index of the kind.
-    MissingFaissError
-        If the kind needs FAISS and it is not installed.
-    """
-    _check(kind)
-    return load_exact(path) if kind == "exact" else load_flat(path, kind)
-
-
-def _check(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"There is no kind of index {kind!r}; there are {', '.join(KINDS)}.")

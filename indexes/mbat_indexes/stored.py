@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mbat_indexes.protocol import (
     NO_ID,
     Ids,
+    IndexFileError,
     Scores,
     Vectors,
     checked_effort,
@@ -76,6 +77,8 @@ class StoredIndex:
         if wanted and len(queries):
             scores[:, :wanted], positions = self._best(queries, wanted, effort, live)
             ids[:, :wanted] = self._ids[positions]
+        if np.isnan(scores).any():
+            raise IndexFileError(f"The index of kind {self.kind!r} holds a vector that is not finite.")
         return scores, ids
 
     def _live(self, allowed: Ids | None, excluded: Ids | None) -> Mask | None:
@@ -119,7 +122,7 @@ def _merged(
     The block is multiplied as a whole, and what may be among the best by these products is scored one by one: the
     products of a matrix depend in their last bits on its size.
     """
-    products = queries @ rows.T
+    products = np.nan_to_num(queries @ rows.T, copy=False, nan=-np.inf)
     margins = ROUNDING * np.linalg.norm(queries, axis=1) * np.sqrt(dots("bd,bd->b", rows, rows).max())
     kept = min(wanted, scores.shape[1] + len(rows))
     best_scores = np.empty((len(queries), kept), dtype=np.float32)
