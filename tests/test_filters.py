@@ -401,6 +401,11 @@ def test_a_text_that_is_no_filter_is_refused_with_where_and_what_is_allowed(text
     assert str(caught.value) == message
 
 
+def test_what_is_no_text_is_no_filter() -> None:
+    with pytest.raises(FilterError, match=r"^A filter is a text, as 'price < 10'; \{'price': 10\} is not\.$"):
+        parse_filter({"price": 10})  # type: ignore[arg-type]
+
+
 def test_a_filter_error_is_one_of_mbat_and_a_value_error() -> None:
     assert issubclass(FilterError, MbatError)
     assert issubclass(FilterError, ValueError)
