@@ -164,6 +164,8 @@ def _parser() -> Lark:
 
 def parse_condition(text: str) -> Condition:
     """Read a condition, or raise FilterError with what is wrong and where."""
+    if not isinstance(text, str):
+        raise FilterError(f"A filter is a text, as 'price < 10'; {shortened(repr(text))} is not.")
     if not text.strip():
         raise FilterError("The filter is empty. Write a condition, as price < 10.")
     try:

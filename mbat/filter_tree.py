@@ -109,14 +109,10 @@ def condition_text(condition: Condition) -> str:
         case Not(term):
             return f"not ({condition_text(term)})"
         case And(terms):
-            return " and ".join(map(_term_text, terms))
+            texts = ((condition_text(term), isinstance(term, Or)) for term in terms)
+            return " and ".join(f"({text})" if weaker else text for text, weaker in texts)
         case Or(terms):
-            return " or ".join(map(_term_text, terms))
-
-
-def _term_text(term: Condition) -> str:
-    text = condition_text(term)
-    return f"({text})" if isinstance(term, And | Or) else text
+            return " or ".join(map(condition_text, terms))
 
 
 def _relation_text(operator: str, negated: bool) -> str:

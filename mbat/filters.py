@@ -19,20 +19,20 @@ from mbat.filter_tree import Comparison, Condition, Exists, condition_text, cond
 from mbat.paths import Steps
 
 MAX_NESTING: Final = 100
-"""Levels of ``not``, and of ``and`` within ``or`` within ``and``, that a filter may have."""
+"""Levels of ``not``, ``and`` and ``or`` within each other that a filter may have."""
 
 
 class Filter:
     """A condition on documents, made by `parse_filter`.
 
-    Filters are equal if they are written alike, apart from spaces, superfluous parentheses and the spelling of
-    operators; ``str(filter)`` is how, and reads back as an equal filter.
+    Filters are equal if they are written alike, apart from spaces, superfluous parentheses and the spelling of words
+    and operators: if ``str(filter)`` is the same. That text reads back as an equal filter.
 
     Examples
     --------
-    >>> cheap = parse_filter("PRICE is not null AND price<10")
+    >>> cheap = parse_filter("(price<10) AND seller IS NOT NULL")
     >>> str(cheap)
-    'PRICE != null and price < 10'
+    'price < 10 and seller != null'
     >>> parse_filter(str(cheap)) == cheap
     True
     """
