@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,18 +12,18 @@ from numpy.typing import NDArray
 
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
-from mbat.columns import KIND_BITS, Columns, Walker
+from mbat.columns import Columns, Walker
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
-from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
+from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Parameters, checked, shares
 from mbat.paths import PathTable, parse_path
-from mbat.pipeline import WORKERS, ahead
+from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Preparer
 from mbat.processes import PACKED, encoded, packed
 from mbat.reference import bundle_densely, dense_leaves
-from mbat.statistics import Statistics, Tally, count_documents
+from mbat.statistics import Statistics, Tally
 from mbat.symbols import symbol_runs
 
 FORMAT_VERSION: Final = 3
@@ -412,20 +411,4 @@ class Encoder:
         return rows.astype(np.float32)
 
     def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
-        columns = batch.columns
-        owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + statistics.documents + 1
-        paths = batch.path_hashes[columns.items >> KIND_BITS]
-        for start, stop, buffer in self._symbols(batch):
-            count_documents(
-                symbol_count(buffer, stop - start) + stop - start,
-                *(start, stop, buffer, paths, owners, *tallies),
-            )
-        statistics.documents += len(columns)
-        statistics.add_numbers(columns, paths)
-
-
-def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of at most `size` values."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        statistics.add(batch.columns, batch.path_hashes, self._symbols(batch), tallies)

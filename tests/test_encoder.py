@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mbat import DocumentError, Encoder, ParameterError, PathError
 from mbat.binding import FAMILIES
-from mbat.encoder import FORMAT_VERSION, batched
+from mbat.encoder import FORMAT_VERSION
+from mbat.pipeline import batched
 from tests import make_golden
 from tests.json_strategies import batches, compiled, interpreted
 from tests.json_strategies import documents as any_document
