@@ -279,7 +279,13 @@ class Encoder:
         return kept
 
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
-        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded."""
+        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded.
+
+        Raises
+        ------
+        ParameterError
+            If so much else was encoded since that the batches can no longer be read.
+        """
         return ahead(self._encode_batch, map(self._ready().prepare_again, kept), WORKERS)
 
     def encode_one(self, document: Any) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from mbat.binding import FAMILIES
 from mbat.encoder import FORMAT_VERSION
 from mbat.pipeline import batched
 from tests import make_golden
-from tests.json_strategies import batches, compiled, interpreted
+from tests.json_strategies import batches, compiled, interpreted, paths
 from tests.json_strategies import documents as any_document
 from tests.make_golden import DOCUMENTS
 
@@ -304,6 +304,26 @@ def test_unbinding_keeps_the_norm_and_the_root_leaves_the_vector_as_it_is() -> N
         encoder.unbind(vector, "a..b")
 
 
+@pytest.mark.parametrize("run", [compiled, interpreted])
+def test_a_path_that_was_unbound_before_any_document_had_it_is_encoded_as_ever(run: Any) -> None:
+    encoder, document = Encoder(dim=64), {"seller": {"town": "Oslo"}}
+    with run():
+        vector = encoder.encode_one({"seller": {"name": "Ann"}})
+        encoder.decode(vector, "seller.town", ["Oslo"])
+        assert encoder.encode_one(document).tobytes() == Encoder(dim=64).encode_one(document).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(paths, any_document), max_size=5))
+def test_what_was_unbound_before_changes_no_vector(turns: list[tuple[str, Any]]) -> None:
+    encoder = Encoder(dim=48)
+    with interpreted():
+        for path, document in turns:
+            row = encoder.encode_one(document)
+            assert row.tobytes() == UNFITTED.encode_one(document).tobytes()
+            encoder.unbind(row, path)
+
+
 @pytest.mark.parametrize("size", [1, 2, 256])
 def test_a_bad_document_is_named_by_its_number_and_path(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mbat.encoder.BATCH", size)
@@ -349,6 +369,16 @@ def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: p
     encoder = Encoder(dim=32)
     assert encoder.encode(documents).tobytes() == expected.tobytes()
     assert len(encoder._ready().walker.paths) < 30
+
+
+def test_what_was_kept_is_refused_once_a_new_table_of_paths_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(dim=32)
+    kept = encoder.fit_keeping([[{"a": 1}, {"b": "x"}]], 1 << 20)
+    assert np.concatenate(list(encoder.encode_kept(kept))).tobytes() == encoder.encode([{"a": 1}, {"b": "x"}]).tobytes()
+    monkeypatch.setattr("mbat.preparing.MOST_PATHS", 2)
+    encoder.encode([{"c": 1}])
+    with pytest.raises(ParameterError, match="kept before many others were encoded. Encode them anew"):
+        list(encoder.encode_kept(kept))
 
 
 @pytest.mark.parametrize("name", ["unfitted", "fitted"])

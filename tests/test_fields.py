@@ -109,6 +109,28 @@ def test_points_after_a_latitude_with_a_rule_of_its_own_are_found(rule: Field) -
     assert np.array_equal(encoder.encode([{"geo": {"lat": 5, "lon": 6}}, home])[1], Encoder().encode_one(home))
 
 
+POINT = {"g": {"type": "Point", "coordinates": [11, 60]}}
+
+
+@pytest.mark.parametrize("rule", [Field(weight=0), Field(numbers="symbol")])
+@pytest.mark.parametrize("path", ["g.coordinates", "g.coordinates[]"])
+def test_a_rule_of_geojson_coordinates_holds_and_changes_no_other_document_of_the_batch(path: str, rule: Field) -> None:
+    encoder, home = Encoder(fields={path: rule}), {"home": {"lat": 60, "lon": 11}}
+    first, second, third = encoder.encode([POINT, home, POINT])
+    assert np.array_equal(second, Encoder().encode_one(home))
+    assert np.array_equal(first, third)
+    assert np.array_equal(first, encoder.encode_one(POINT))
+    near = {"g": {"type": "Point", "coordinates": [11.01, 60.01]}}
+    far = {"g": {"type": "Point", "coordinates": [-70, -20]}}
+    assert abs(float(first @ encoder.encode_one(near) - first @ encoder.encode_one(far))) < 0.1
+    assert cosine(Encoder(), POINT, near) > cosine(Encoder(), POINT, far) + 0.1
+
+
+def test_geojson_coordinates_are_a_point_if_their_numbers_are_coded_by_closeness_whatever_holds_for_their_array() -> None:
+    encoder = Encoder(numbers="symbol", fields={"g.coordinates[]": Field(numbers="scaled"), "g.type": {"numbers": "scaled"}})
+    assert np.array_equal(encoder.encode_one(POINT), Encoder().encode_one(POINT))
+
+
 def test_rules_are_part_of_equality_fingerprint_and_what_is_saved(tmp_path: Path) -> None:
     encoder = Encoder(fields={"b": Field(strings="words"), '"a"': {"weight": 2}}).fit([WORDY])
     assert encoder.parameters["fields"] == {"a": {"weight": 2.0}, "b": {"strings": "words"}}
