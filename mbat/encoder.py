@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,28 +12,27 @@ from numpy.typing import NDArray
 
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
-from mbat.checks import checked_folder, checked_vector, several
-from mbat.columns import KIND_BITS, Columns, Walker
+from mbat.columns import Columns, Walker
+from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError, IndexFolderError, ParameterError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
-from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
-from mbat.parameters import PRESENCE, Parameters, checked, shares
+from mbat.identity import Identity
+from mbat.leaves import SymbolBuffer, leaf_weights
+from mbat.parameters import PRESENCE, Parameters, checked, checked_folder, checked_vector, shares
 from mbat.paths import PathTable, parse_path
-from mbat.pipeline import WORKERS, ahead
+from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Preparer
-from mbat.reference import bundle_densely, dense_leaves, document_groups
-from mbat.statistics import Statistics, Tally, count_documents
+from mbat.processes import PACKED, encoded, packed
+from mbat.reference import bundled_densely
+from mbat.statistics import Statistics, Tally
 from mbat.symbols import symbol_runs
-
-FORMAT_VERSION: Final = 3
-"""Version of the vectors: a change that alters any vector raises it."""
 
 BATCH: Final = 256
 """Documents that are taken apart together."""
 
 
-class Encoder:
+class Encoder(Identity):
     """Turn JSON documents into vectors of fixed length, such that similar documents have similar vectors.
 
     The principle is:
@@ -112,76 +109,12 @@ class Encoder:
         self._set_statistics(Statistics())
 
     def _set_statistics(self, statistics: Statistics) -> None:
+        super()._set_statistics(statistics)
         p = self._parameters
-        self._statistics = statistics
         self._how = leaf_weights(p.seed, p.softness, statistics.idf())
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
-        self._fingerprint: str | None = None
-
-    @property
-    def dim(self) -> int:
-        """Length of the vectors."""
-        return self._parameters.dim
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The arguments that make an equal encoder, but for `text` and what `fit` learned; JSON throughout."""
-        return self._parameters.plain()
-
-    @property
-    def embedder(self) -> TextEmbedder | None:
-        """The text embedder, None if there is none."""
-        return self._embedder
-
-    @property
-    def statistics(self) -> Statistics:
-        """What `fit` learned; empty before."""
-        return self._statistics
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of parameters, statistics and version: if it is equal, all vectors are.
-
-        Of a text embedder it knows the width alone; see `encode` for the last bits of vectors.
-        """
-        if self._fingerprint is None:
-            digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
-            for path, rule in self._parameters.fields:
-                digest.update(f"field {path} {rule}".encode("utf-8", "surrogatepass"))
-            if self._embedder is not None:
-                digest.update(f"text {self._embedder.width}".encode())
-            for name, array in self._statistics.arrays().items():
-                digest.update(name.encode() + array.tobytes())
-            self._fingerprint = digest.hexdigest()
-        return self._fingerprint
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Encoder):
-            return NotImplemented
-        return (
-            self._parameters == other._parameters
-            and self._embedder == other._embedder
-            and self._statistics == other._statistics
-        )
-
-    def __hash__(self) -> int:
-        return hash(self._parameters)
-
-    def __repr__(self) -> str:
-        given = {name: value for name, value in self.parameters.items() if name != "fields" or value}
-        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-        arguments += f", text={self._embedder.name}" if self._embedder else ""
-        fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
-        return f"Encoder({arguments}{fitted})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"parameters": self._parameters, "embedder": self._embedder, "statistics": self._statistics}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._parameters, self._embedder = state["parameters"], state["embedder"]
-        self._set_statistics(state["statistics"])
 
     def fit(self, documents: Iterable[Any]) -> Encoder:
         """Learn document frequencies and the scales of numbers; what was learned before is forgotten.
@@ -207,24 +140,12 @@ class Encoder:
         return self
 
     def merge(self, other: Encoder) -> Encoder:
-        """Return an encoder fitted on the documents of both: equal to one fit of all of them, in any order.
-
-        So parts of a collection can be fitted apart, in several processes or at different times.
-
-        Parameters
-        ----------
-        other : Encoder
-            One of the same parameters, and the same text embedder.
-
-        Returns
-        -------
-        Encoder
-            A new one; both stay as they are.
+        """Return a new encoder, fitted on the documents of both: equal to one fit of all of them, in any order.
 
         Raises
         ------
         ParameterError
-            If the parameters differ.
+            If the parameters or text embedders differ.
 
         Examples
         --------
@@ -240,20 +161,23 @@ class Encoder:
         merged._set_statistics(self._statistics.merge(other._statistics))
         return merged
 
-    def encode(self, documents: Iterable[Any]) -> NDArray[np.float32]:
+    def encode(self, documents: Iterable[Any], workers: int = 1) -> NDArray[np.float32]:
         """Return the vectors of a batch of documents.
 
         Parameters
         ----------
         documents : iterable of JSON values
             What `json.loads` returns: dictionaries, lists, strings, numbers, booleans, None.
+        workers : int, default 1
+            How many processes work; the rows are the same. More than one are worth their start, a second or so, from
+            some hundred thousand documents on. They import the module that is run, which should be guarded by
+            ``if __name__ == "__main__":``.
 
         Returns
         -------
         float32 array of shape (documents, dim)
             Rows of norm 1, but for a document of which all fields have weight 0: its row is 0. A row depends on its
-            document alone, to the last bit; with Haar matrices, or a text embedder whose numbers for a text depend on
-            the texts beside it, but for rounding errors.
+            document alone, to the last bit (with Haar matrices or a text embedder, but for rounding).
 
         Raises
         ------
@@ -262,12 +186,15 @@ class Encoder:
         ParameterError
             If what is given is one document, or no iterable.
         """
-        rows = list(self.encode_batches(batched(several(documents), BATCH)))
+        if workers == 1:
+            rows = list(self.encode_batches(batched(several(documents), BATCH)))
+        else:
+            rows = list(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
-    def encode_batches(self, batches: Iterable[Sequence[Any]]) -> Iterator[NDArray[np.float32]]:
+    def encode_batches(self, batches: Iterable[Sequence[Any]], threads: int = WORKERS) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
-        return ahead(self._encode_batch, self._prepared(batches), WORKERS)
+        return ahead(self._encode_batch, self._prepared(batches), threads)
 
     def unmatched_fields(self) -> list[str]:
         """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
@@ -461,28 +388,8 @@ class Encoder:
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
         names = array_hash(p.seed), sequence_hash(p.seed)
-        items, leaves = batch.columns.items, dense_leaves(self._symbols(batch), p.dim)
-        parts = [
-            bundle_densely(items[start:stop], leaves, batch.places, self._shares, self._binding, names)
-            for start, stop in document_groups(batch.columns.ends)
-        ]
-        return np.concatenate(parts).astype(np.float32)
+        runs = self._symbols(batch)
+        return bundled_densely(batch.columns, batch.places, self._shares, runs, self._binding, names)
 
     def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
-        columns = batch.columns
-        owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + statistics.documents + 1
-        paths = batch.path_hashes[columns.items >> KIND_BITS]
-        for start, stop, buffer in self._symbols(batch):
-            count_documents(
-                symbol_count(buffer, stop - start) + stop - start,
-                *(start, stop, buffer, paths, owners, *tallies),
-            )
-        statistics.documents += len(columns)
-        statistics.add_numbers(columns, paths)
-
-
-def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of at most `size` values."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        statistics.add(batch.columns, batch.path_hashes, self._symbols(batch), tallies)

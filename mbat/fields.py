@@ -31,8 +31,7 @@ class Field:
     weight : float, default 1.0
         What the field's part of a vector is multiplied by, 0.001 to 1000, or 0. Weights of fields within each other
         multiply, to 1e-9 at least and 1e9 at most.
-        A field of weight 0 is left out, as if no document had it; of an object or array of which all is left out there
-        remains the symbol of its key, which is neither that of an empty one nor nothing.
+        A field of weight 0 is left out; an object or array that holds nothing else stays, as one that says nothing.
     strings : {"text", "words", "symbol"}, optional
         How its strings are taken, as in `mbat.Encoder`; without it as those of the field around it. Symbols do not tell
         upper from lower case either.

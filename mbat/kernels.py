@@ -72,13 +72,13 @@ class Kernel:
 
     @property
     def compiled(self) -> Callable[..., int]:
-        """The kernel as machine code; compiled at first use and cached on disk."""
+        """The kernel as machine code; compiled at first use, and kept on disk."""
         with _compiling:
             if self._compiled is None:
-                from numba import njit
+                from mbat.kernel_cache import compiled_and_kept
 
                 _register(times, nth, *self._helpers)
-                self._compiled = njit(cache=True, nogil=True, **_OPTIONS)(self._function)
+                self._compiled = compiled_and_kept(self._function, {"nogil": True, **_OPTIONS})
             return self._compiled
 
 

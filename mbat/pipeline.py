@@ -1,4 +1,4 @@
-"""Working ahead: threads compute while another prepares the next batches."""
+"""Streams in batches, and working ahead: threads compute while another prepares the next batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -21,13 +22,16 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 1) -> 
     """Yield ``function(value)`` for each value, in order, computed in other threads.
 
     The values are drawn in the calling thread, a few ahead of what is yielded, so that parsing, which
-    holds the interpreter, and kernels, which do not, run side by side.
+    holds the interpreter, and kernels, which do not, run side by side. With no workers it is `map`.
 
     Examples
     --------
     >>> list(ahead(str, range(3)))
     ['0', '1', '2']
     """
+    if workers == 0:
+        yield from map(function, values)
+        return
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers) as worker:
         try:
@@ -40,3 +44,10 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 1) -> 
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most `size` values."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mbat.atoms import dense
 from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
-from mbat.columns import KIND_BITS, KIND_MASK, Kind
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.errors import ParameterError
 from mbat.leaves import ELEMENT, LEFT_OUT, UNBOUND, SymbolBuffer
 
@@ -148,3 +148,20 @@ def _presence(paths: NDArray[np.int64], places: Places, dim: int) -> Vectors:
     for row, path in zip(rows, paths, strict=True):
         row += dense(places.presence_code[path : path + 1], places.presence[path : path + 1], dim)
     return rows
+
+
+def bundled_densely(
+    columns: Columns,
+    places: Places,
+    shares: Shares,
+    runs: Iterable[tuple[int, int, SymbolBuffer]],
+    binding: Binding,
+    names: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Return the vectors of a batch, from the symbols of its leaves, as `mbat.bundling.bundled` does."""
+    leaves = dense_leaves(runs, binding.dim)
+    parts = [
+        bundle_densely(columns.items[start:stop], leaves, places, shares, binding, names)
+        for start, stop in document_groups(columns.ends)
+    ]
+    return np.concatenate(parts).astype(np.float32)

@@ -28,9 +28,9 @@ OnError = Literal["stop", "skip"]
 
 
 class Record(NamedTuple):
-    """A document with its id and the JSON text that it came as."""
+    """A document with its id, None if it is to be numbered, and the JSON text that it came as."""
 
-    id: str
+    id: str | None
     text: bytes
     document: Any
 
@@ -44,7 +44,7 @@ class Reader:
         Names ending in .jsonl, .ndjson or .json, each also with .gz after it; ``-`` is standard input,
         as JSON lines. An array in a .json file is many documents, anything else in one is one.
     id_path : str or None
-        Path of the field that holds each document's id; None numbers them from 0.
+        Path of the field that holds each document's id; without it they have none.
     on_error : {"stop", "skip"}
         Whether a broken document ends the reading or is counted in `skipped` and left out.
 
@@ -101,7 +101,7 @@ class Reader:
     def _record(self, name: str, number: int, text: bytes) -> Record | None:
         try:
             document = orjson.loads(text)
-            one = str(self._count) if self._id_steps is None else self._id(document)
+            one = None if self._id_steps is None else self._id(document)
         except ValueError as error:
             if self._on_error == "skip":
                 self.skipped += 1
