@@ -16,7 +16,7 @@ from lark import Lark, Token, Transformer, UnexpectedInput
 from mbat.errors import FilterError, PathError
 from mbat.filter_complaints import complaint, shortened
 from mbat.filter_tree import NUMBER, WORD, And, Comparison, Condition, Exists, Not, Or, Value, value_text
-from mbat.paths import MAX_DEPTH, Steps, parse_path
+from mbat.paths import Steps, parse_path
 
 GRAMMAR: Final = rf"""
 ?start: alternatives
@@ -113,12 +113,9 @@ class _Builder(Transformer[Token, Condition]):
 
     def path(self, parts: list[str]) -> Steps:
         try:
-            steps = parse_path(str(parts[0]))
+            return parse_path(str(parts[0]))
         except PathError as error:
             raise FilterError(f"{error}{_INDEX_HINT if _INDEX.search(parts[0]) else ''}") from None
-        if len(steps) > MAX_DEPTH:
-            raise FilterError(f"A path has {len(steps)} steps; documents have at most {MAX_DEPTH} levels.")
-        return steps
 
     def TEXT(self, token: str) -> str:  # noqa: N802, named after the terminal as are those below
         return token[1:-1].replace("''", "'")

@@ -392,7 +392,7 @@ PATH = (
             f"The filter is not well formed at '{'b' * 40}…'. {VALUE} Text is written in single quotes: '{'b' * 39}….",
         ),
         ("not " * 101 + "a = 1", "The filter is nested deeper than 100 levels."),
-        ("a" + ".a" * 250 + " = 1", "A path has 251 steps; documents have at most 250 levels."),
+        ("a" + ".a" * 250 + " = 1", f"The path {'a.' * 20!r}... has 251 steps; documents have at most 250 levels."),
     ],
 )
 def test_a_text_that_is_no_filter_is_refused_with_where_and_what_is_allowed(text: str, message: str) -> None:
