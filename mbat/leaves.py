@@ -184,7 +184,7 @@ def leaf_weights(seed: int, softness: float, idf: NDArray[np.float64]) -> LeafWe
     fitted = len(idf) > 1
     return LeafWeights(
         tags=np.array([domain(seed, name) for name in names], dtype=np.int64),
-        idf=idf,
+        idf=idf.astype(np.float32),
         gains=np.array([1.0, _GRAM_WEIGHT, _EXACT_WEIGHT, *kinds, *_SCALE_GAINS]),
         scale_widths=np.array(SCALE_WIDTHS, dtype=np.float64),
         softness=TextSoftness(
