@@ -49,7 +49,7 @@ class ArrowRows(Rows):
         What a field is that is null.
     """
 
-    def __init__(self, batch: Any, nulls: Nulls) -> None:
+    def __init__(self, batch: Any, nulls: Nulls = "missing") -> None:
         self._batch, self._nulls = batch, nulls
 
     def __len__(self) -> int:
@@ -72,6 +72,17 @@ class ArrowRows(Rows):
                 except DocumentError as error:
                     raise DocumentError(error.reason, error.path, row) from None
             raise
+
+    def documents(self, key: str | None = None) -> list[dict[str, Any] | DocumentError]:
+        """Return the rows as dictionaries, with what is wrong with those that cannot be; of one key alone if given."""
+        names = [name for name in self._batch.schema.names if key is None or name == key]
+        batch = self._batch.select(names)
+        try:
+            return list(documents(plain_rows(batch), self._nulls))
+        except DocumentError as error:
+            if len(self) == 1:
+                return [error]
+            return [one for row in range(len(self)) for one in ArrowRows(batch.slice(row, 1)).documents()]
 
 
 def table_rows(table: Any, nulls: Nulls = "missing") -> Iterator[ArrowRows]:

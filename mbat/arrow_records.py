@@ -7,11 +7,21 @@ from typing import Any
 
 from mbat.arrow_library import pa
 from mbat.arrow_types import Nulls
+from mbat.errors import DocumentError
 
 
 def documents(rows: Any, nulls: Nulls = "missing") -> list[Any]:
-    """Return the values of an array that `mbat.arrow_types.plain_rows` has returned."""
-    values: list[Any] = rows.to_pylist(maps_as_pydicts="strict")
+    """Return the values of an array that `mbat.arrow_types.plain_rows` has returned.
+
+    Raises
+    ------
+    DocumentError
+        If a map has a key twice.
+    """
+    try:
+        values: list[Any] = rows.to_pylist(maps_as_pydicts="strict")
+    except KeyError as error:
+        raise DocumentError(f"a map has a key twice, {error.args[0]}") from None
     return values if nulls == "null" else list(map(_without_nulls(rows.type), values))
 
 
