@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mbat.errors import (
     DocumentError,
+    FilterError,
+    IndexBusyError,
     IndexDamagedError,
     IndexExistsError,
     IndexFolderError,
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
     from mbat.encoder import Encoder
     from mbat.fields import Field
     from mbat.index import Hit, Index
+    from mbat.putting import Changes
 
 __all__ = [
+    "Changes",
     "DocumentError",
     "Encoder",
     "Field",
+    "FilterError",
     "Hit",
     "Index",
+    "IndexBusyError",
     "IndexDamagedError",
     "IndexExistsError",
     "IndexFolderError",
@@ -47,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Encoder": "mbat.encoder",
     "Field": "mbat.fields",
+    "Changes": "mbat.putting",
     "Hit": "mbat.index",
     "Index": "mbat.index",
 }

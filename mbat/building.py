@@ -1,9 +1,10 @@
-"""Building an index folder: beside its place, and moved there when it is whole."""
+"""Building an index: in its folder, beside one that is there, which it takes the place of when it is whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
@@ -13,23 +14,26 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mbat.changing import foreign_files, own_files, remove_files, remove_orphans
+from mbat.choosing import check_kind, chosen_kind
+from mbat.columns import Columns
+from mbat.content import Content, Segment
+from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder, batched
-from mbat.encoder_files import PARAMETERS_FILE, STATISTICS_FILE, save_encoder
-from mbat.errors import IndexExistsError, IndexFolderError, MissingExtraError, ParameterError
-from mbat.manifest import FOLDER_FORMAT, GOLDEN_DOCUMENT, MANIFEST_FILE, VECTORS_FILE, FileRecord, Manifest, file_record
+from mbat.encoder_files import encoder_parts
+from mbat.errors import IndexExistsError, IndexFolderError
+from mbat.locking import writer_lock
+from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
+from mbat.measuring import measured_recall
+from mbat.progress import Progress, silent
+from mbat.reading import golden_vector
+from mbat.segments import write_segment
 from mbat.sources import Record
-from mbat.store import STORE_FILE, DocumentStore
-from mbat.workshop import put_in_place, sync, workshop
-from mbat_indexes import KINDS, MissingFaissError, VectorWriter, index_writer
-
-DEFAULT_KIND: Final = "flat"
-"""What ``auto`` chooses: exact, and scores that are right to the last bits of float32."""
+from mbat.store import Store
+from mbat.writable_store import WritableStore
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, how many documents are done in it, and how many there are, None while not known."""
 
 
 def build_index(
@@ -38,133 +42,214 @@ def build_index(
     encoder: Encoder | None = None,
     kind: str = "auto",
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     fit: bool = False,
-) -> None:
-    """Make an index folder of a stream of records.
+    id_field: str | None = None,
+) -> Content:
+    """Make an index folder of a stream of records; return what it holds.
 
     Parameters
     ----------
     path : Path
         The folder.
     records : iterable of Record
-        Read once; the documents wait in the index's own store while the encoder is fitted.
+        Read once; the documents wait in the index's own store while the encoder is fitted. Those without an id are
+        numbered.
     encoder : Encoder, optional
         Used as it is, unless `fit` is true. Without it a new one is fitted on the documents.
     kind : str
         A kind of `mbat_indexes.KINDS`, or ``auto``.
     overwrite : bool
         Whether an index that is there may be replaced; it stays until the new one is whole.
-    progress : callable, optional
+    progress : callable
         Told how far the work is.
     fit : bool
         Whether the encoder that is given is fitted on the documents too.
+    id_field : str, optional
+        The path of the field that the ids are from, to be remembered.
 
     Raises
     ------
     IndexExistsError
         If something is there that may not be replaced.
+    IndexBusyError
+        If another process is changing the index that is there.
     IndexFolderError
-        If the folder cannot be written.
+        If the folder cannot be written. In each case nothing has changed.
     """
     check_place(path, overwrite)
-    index_kind = checked_kind(kind)
-    report = progress or (lambda stage, done, total: None)
+    check_kind(kind)
     try:
-        with workshop(path) as folder:
-            _fill(folder, records, encoder or Encoder(), fit or encoder is None, index_kind, report)
+        with _site(path):
             check_place(path, overwrite)
-            put_in_place(folder, path)
+            return _fill(path, records, encoder or Encoder(), fit or encoder is None, kind, progress, id_field)
     except OSError as error:
         reason = error.strerror or error
         raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
-    except MissingFaissError as error:
-        raise MissingExtraError(str(error)) from error
 
 
 def check_place(path: Path, overwrite: bool) -> None:
     """Raise IndexExistsError if an index may not be put in a place."""
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists():
         return
-    if not (path / MANIFEST_FILE).is_file():
+    if not path.is_dir() or (not (path / MANIFEST_FILE).is_file() and foreign_files(path)):
         raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
-    if not overwrite:
+    if (path / MANIFEST_FILE).is_file() and not overwrite:
         raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
 
 
-def checked_kind(kind: str) -> str:
-    """Return the kind of index that a name stands for."""
-    if kind == "auto":
-        return DEFAULT_KIND
-    if kind not in KINDS:
-        raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
-    return kind
+@contextmanager
+def _site(path: Path) -> Iterator[None]:
+    """Have a folder to oneself; if no index comes to be in it, all that was made for it is removed."""
+    made = [parent for parent in (path, *path.parents) if not parent.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with writer_lock(path):
+            try:
+                yield
+            finally:
+                if not (path / MANIFEST_FILE).is_file():
+                    for file in own_files(path):
+                        file.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # what is not empty stays
+            for folder in made:
+                folder.rmdir()
 
 
-def _fill(folder: Path, records: Iterable[Record], encoder: Encoder, fit: bool, kind: str, report: Progress) -> None:
-    with (
-        DocumentStore.create(folder / STORE_FILE) as store,
-        index_writer(kind, folder / VECTORS_FILE, encoder.dim) as writer,
-    ):
-        stored = _stored(store, records, report, "read" if fit else "encode")
-        rows = _fitted_rows(encoder, stored, store) if fit else encoder.encode_batches(stored)
-        count = _write(writer, rows, report, encoder.statistics.documents if fit else None)
-        store.commit()
-    save_encoder(encoder, folder)
-    Manifest(
-        format_version=FOLDER_FORMAT,
-        library_version=library_version(),
-        kind=kind,
-        dim=encoder.dim,
-        count=count,
-        fingerprint=encoder.fingerprint,
-        golden=encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex(),
-        files=_settled(folder, (STORE_FILE, VECTORS_FILE, PARAMETERS_FILE, STATISTICS_FILE)),
-    ).write(folder)
-    sync(folder / MANIFEST_FILE)
-    sync(folder)
+def _fill(
+    path: Path,
+    records: Iterable[Record],
+    encoder: Encoder,
+    fit: bool,
+    kind: str,
+    progress: Progress,
+    id_field: str | None,
+) -> Content:
+    """Write a new database and its segments, and put the manifest that names it in its place."""
+    _clear_away(path)
+    database = path / f"documents-{secrets.token_hex(4)}.sqlite"
+    segments: tuple[Segment, ...] = ()
+    try:
+        with WritableStore.create(database) as store:
+            numbers = Numbers()
+            stored = _stored(store, numbers, records, progress, "read" if fit else "store")
+            kept = encoder.fit_keeping(stored, KEEP_BYTES) if fit else _drained(stored)
+            chosen = chosen_kind(kind, len(store), encoder.dim)
+            segments = first_segments(path, store, encoder, chosen, kept, progress)
+            store.put_encoder(*encoder_parts(encoder))
+            content = Content(
+                version=1,
+                documents=len(store),
+                numbered=numbers.next,
+                kind=chosen,
+                dim=encoder.dim,
+                fingerprint=encoder.fingerprint,
+                golden=golden_vector(encoder),
+                id_field=id_field,
+                recall=measured_recall(path, store, encoder, segments),
+                segments=segments,
+            )
+            store.put(content.version, content.written())
+            store.finish()
+        Manifest(FOLDER_FORMAT, library_version(), database.name).write(path)
+    except BaseException:
+        _undo(path, database, segments)
+        raise
+    _clear_away(path)
+    return content
 
 
-def _fitted_rows(encoder: Encoder, stored: Iterable[list[Any]], store: DocumentStore) -> Iterator[NDArray[np.float32]]:
-    """Fit an encoder on documents while they are stored; return an iterator over their vectors."""
-    kept = encoder.fit_keeping(stored, KEEP_BYTES)
-    rest = batched(store.texts(sum(map(len, kept))), BATCH)
-    parsed = ([orjson.loads(text) for text in batch] for batch in rest)
+def first_segments(
+    path: Path, store: Store, encoder: Encoder, kind: str, kept: list[Columns], progress: Progress
+) -> tuple[Segment, ...]:
+    """Write the one segment of an index whose rows are 1, 2, ...; there is none without documents."""
+    count = store.last_row()
+    if not count:
+        return ()
+    rows = _numbered_rows(_vectors(store, encoder, kept), progress, count)
+    return (write_segment(path, kind, encoder.dim, (0, count), count, rows),)
+
+
+def _vectors(store: Store, encoder: Encoder, kept: list[Columns]) -> Iterator[NDArray[np.float32]]:
+    """Yield the vectors of all documents, of which the first were kept taken apart."""
+    rest = batched(store.after(sum(map(len, kept))), BATCH)
+    parsed = ([orjson.loads(stored.text) for stored in batch] for batch in rest)
     return chain(encoder.encode_kept(kept), encoder.encode_batches(parsed))
 
 
-def _stored(store: DocumentStore, records: Iterable[Record], report: Progress, stage: str) -> Iterator[list[Any]]:
+def _numbered_rows(
+    batches: Iterable[NDArray[np.float32]], progress: Progress, total: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    done = 0
+    for vectors in batches:
+        yield np.arange(done + 1, done + 1 + len(vectors)), vectors
+        done += len(vectors)
+        progress("encode", done, total)
+
+
+class Numbers:
+    """The running numbers, which are the ids of documents without one.
+
+    Attributes
+    ----------
+    next : int
+        The first that was not given out.
+    """
+
+    def __init__(self) -> None:
+        self.next = 0
+
+    def ids(self, records: Iterable[Record]) -> list[str]:
+        """Return the id of each record."""
+        ids = []
+        for record in records:
+            if record.id is None:
+                ids.append(str(self.next))
+                self.next += 1
+            else:
+                ids.append(record.id)
+        return ids
+
+
+def _stored(
+    store: WritableStore, numbers: Numbers, records: Iterable[Record], progress: Progress, stage: str
+) -> Iterator[list[Any]]:
     """Put records into the store, and yield their documents in batches."""
     done = 0
     for batch in batched(records, BATCH):
-        ids, texts, documents = zip(*batch, strict=True)
-        store.add(done, ids, texts)
+        store.add(done + 1, numbers.ids(batch), [record.text for record in batch])
         done += len(batch)
-        report(stage, done, None)
-        yield list(documents)
+        progress(stage, done, None)
+        yield [record.document for record in batch]
 
 
-def _write(writer: VectorWriter, rows: Iterable[NDArray[np.float32]], report: Progress, total: int | None) -> int:
-    """Write vectors, each under the number of its row; return how many."""
-    count = 0
-    for vectors in rows:
-        writer.add(np.arange(count, count + len(vectors)), vectors)
-        count += len(vectors)
-        if total is not None:
-            report("encode", count, total)
-    return count
+def _drained(batches: Iterable[list[Any]]) -> list[Columns]:
+    for _ in batches:
+        pass
+    return []
 
 
-def _settled(folder: Path, names: Sequence[str]) -> dict[str, FileRecord]:
-    """Make sure that files are on the disk, and return size and checksum of each."""
+def _undo(path: Path, database: Path, segments: tuple[Segment, ...]) -> None:
+    """Remove what was written of a new index, unless the manifest names it."""
+    with suppress(IndexFolderError):
+        if Manifest.read(path).database == database.name:
+            return
+    for file in database_files(database):
+        file.unlink(missing_ok=True)
+    remove_files(path, segments)
 
-    def settle(name: str) -> FileRecord:
-        sync(folder / name)
-        return file_record(folder / name)
 
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(settle, names), strict=True))
+def _clear_away(path: Path) -> None:
+    """Remove all files of an index that are not of the one whose manifest is there."""
+    try:
+        database = path / Manifest.read(path).database
+        with Store.open(database) as store:
+            segments = Content.parse(store.content(), str(database)).segments
+    except (IndexFolderError, FileNotFoundError):
+        return  # there was no index that could be used: nothing tells what belongs to it
+    remove_orphans(path, database, segments)
 
 
 def library_version() -> str:

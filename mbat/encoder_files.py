@@ -1,13 +1,16 @@
-"""An encoder on disk: ``encoder.json`` with its parameters, ``encoder.npz`` with what it learned. No pickle."""
+"""An encoder on disk: its parameters as JSON, what it learned as arrays. No pickle.
+
+In a folder of its own these are ``encoder.json`` and ``encoder.npz``; an index keeps both in its database.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from mbat.embedding import TextFunction
 from mbat.encoder import FORMAT_VERSION, Encoder
 from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
+from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
 
 PARAMETERS_FILE: Final = "encoder.json"
@@ -31,81 +35,122 @@ _TYPES: Final = {
     "sketch_counts": "i8",
 }
 
+_MOST_BYTES: Final = 8 * SKETCHED_PATHS * SKETCH_BINS + 1024
+"""What an array with its header has at most."""
 
-def save_encoder(encoder: Encoder, folder: Path) -> None:
-    """Write an encoder to a folder, which is made if it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
+_BROKEN: Final = (
+    *(ValueError, KeyError, TypeError, EOFError, OSError, MemoryError, OverflowError, RecursionError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, ParameterError),
+)
+
+
+def encoder_parts(encoder: Encoder) -> tuple[str, bytes]:
+    """Return what makes an encoder: its parameters as JSON, its statistics as the bytes of an ``.npz`` file."""
     described = {
         "format_version": FORMAT_VERSION,
         "parameters": encoder.parameters,
         "fingerprint": encoder.fingerprint,
         "text": None if encoder.embedder is None else {"name": encoder.embedder.name, "width": encoder.embedder.width},
     }
-    (folder / PARAMETERS_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    np.savez_compressed(folder / STATISTICS_FILE, allow_pickle=False, **encoder.statistics.arrays())
+    statistics = io.BytesIO()
+    np.savez_compressed(statistics, allow_pickle=False, **encoder.statistics.arrays())
+    return json.dumps(described, indent=2) + "\n", statistics.getvalue()
 
 
-def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
-    """Read an encoder from a folder; see `Encoder.load`."""
-    with _damage_told(folder):
-        described = json.loads((folder / PARAMETERS_FILE).read_text(encoding="utf-8"))
-        version, embedder = described["format_version"], described.get("text")
-        if version != FORMAT_VERSION:
-            raise IndexVersionError(
-                f"{folder} holds an encoder of vector format {version!r}; this version of mbat makes format "
-                f"{FORMAT_VERSION}. Index the documents again."
-            )
-        encoder = Encoder(**described["parameters"])
-        statistics = _load_statistics(folder / STATISTICS_FILE)
-    if text is not None or embedder is not None:
-        encoder = Encoder(**described["parameters"], text=_needed(folder, embedder, text))
-    encoder._set_statistics(statistics)
-    if encoder.fingerprint != described.get("fingerprint"):
-        raise IndexDamagedError(
-            f"The encoder in {folder} is damaged: its fingerprint is another than that of its statistics."
-            if embedder is None
-            else f"The encoder in {folder} is damaged, or was made with a text embedder of {embedder['width']} numbers."
-        )
+def encoder_of(parameters: str, statistics: bytes, place: str, text: TextFunction | None = None) -> Encoder:
+    """Return the encoder that `encoder_parts` told of.
+
+    Raises
+    ------
+    IndexVersionError
+        If it makes vectors of another format.
+    IndexDamagedError
+        If the parts are something else.
+    ParameterError
+        If `text` is missing, or the encoder was made without.
+    """
+    encoder = unfitted_encoder_of(parameters, place, text)
+    try:
+        encoder._set_statistics(_read_statistics(io.BytesIO(statistics)))
+        if encoder.fingerprint != json.loads(parameters).get("fingerprint"):
+            other = ", or the text embedder another than it was made with" if encoder.embedder else ""
+            raise ValueError(f"its fingerprint is another than that of its statistics{other}")
+    except _BROKEN as error:
+        raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     return encoder
 
 
-@contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong when files are not as they should be into a sentence."""
+def unfitted_encoder_of(parameters: str, place: str, text: TextFunction | None = None) -> Encoder:
+    """Return the encoder that `encoder_parts` told of, without what it had learned; see `encoder_of`."""
     try:
-        yield
-    except FileNotFoundError as error:
-        raise IndexNotFoundError(f"There is no encoder in {folder}: {error.filename} is missing.") from None
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, ParameterError) as error:
-        raise IndexDamagedError(f"The encoder in {folder} is damaged: {error}.") from error
+        described = json.loads(parameters)
+        version = described["format_version"]
+        encoder = Encoder(**described["parameters"]) if version == FORMAT_VERSION else None
+        embedder: dict[str, Any] | None = described.get("text")
+    except _BROKEN as error:
+        raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
+    if encoder is None:
+        raise IndexVersionError(
+            f"{place} holds an encoder of vector format {version!r}; this version of mbat makes format "
+            f"{FORMAT_VERSION}. Index the documents again."
+        )
+    if text is None and embedder is None:
+        return encoder
+    return Encoder(**encoder.parameters, text=_needed(place, embedder, text))
 
 
-def _needed(folder: Path, embedder: dict[str, Any] | None, text: TextFunction | None) -> TextFunction:
-    """Return the text embedder that is given, if the encoder in a folder was made with one."""
+def _needed(place: str, embedder: dict[str, Any] | None, text: TextFunction | None) -> TextFunction:
+    """Return the text embedder that is given, if the encoder was made with one."""
     if embedder is None:
-        raise ParameterError(f"The encoder in {folder} was made without a text embedder. Leave out text.")
+        raise ParameterError(f"The encoder in {place} was made without a text embedder. Leave out text.")
     if text is None:
         raise ParameterError(
-            f"The encoder in {folder} was made with a text embedder, {embedder['name']}, of {embedder['width']} "
-            "numbers a text, which is not saved. Give the function again, as text=, from Python."
+            f"The encoder in {place} was made with a text embedder, {embedder.get('name')}, of "
+            f"{embedder.get('width')} numbers a text, which is not saved. Give the function again, as text=, from "
+            "Python."
         )
     return text
 
 
-def _load_statistics(path: Path) -> Statistics:
-    with np.load(path, allow_pickle=False) as file:
-        arrays: dict[str, NDArray[Any]] = {name: file[name] for name in _TYPES}
-    wrong = [name for name, kind in _TYPES.items() if arrays[name].ndim != 1 or arrays[name].dtype != np.dtype(kind)]
+def save_encoder(encoder: Encoder, folder: Path) -> None:
+    """Write an encoder to a folder, which is made if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters, statistics = encoder_parts(encoder)
+    (folder / PARAMETERS_FILE).write_text(parameters, encoding="utf-8")
+    (folder / STATISTICS_FILE).write_bytes(statistics)
+
+
+def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
+    """Read an encoder from a folder, or from an index; see `Encoder.load`."""
+    if (folder / MANIFEST_FILE).exists():
+        from mbat.store import Store
+
+        with Store.open(folder / Manifest.read(folder).database) as store:
+            return encoder_of(*store.encoder(), str(folder), text)
+    try:
+        parameters = (folder / PARAMETERS_FILE).read_text(encoding="utf-8")
+        statistics = (folder / STATISTICS_FILE).read_bytes()
+    except FileNotFoundError as error:
+        raise IndexNotFoundError(f"There is no encoder in {folder}: {error.filename} is missing.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise IndexDamagedError(f"The encoder in {folder} is damaged: {error}.") from error
+    return encoder_of(parameters, statistics, str(folder), text)
+
+
+def _read_statistics(file: BinaryIO) -> Statistics:
+    with zipfile.ZipFile(file) as members:
+        arrays = {name: _read_array(members, name, kind) for name, kind in _TYPES.items()}
     ends, paths = arrays["sketch_ends"], arrays["sketch_paths"]
     sizes = np.diff(ends, prepend=0)
     if (
-        wrong
-        or len(arrays["documents"]) != 1
-        or arrays["documents"][0] < 0
+        len(arrays["documents"]) != 1
+        or any(arrays[name].min(initial=0) < 0 for name in ("documents", "frequencies", "paths"))
         or len(arrays["frequencies"]) != TABLE_SIZE
         or len(arrays["paths"]) != PATH_TABLE_SIZE
         or len(paths) != len(ends)
         or len(paths) != len(arrays["sketch_dropped"])
+        or ((arrays["sketch_dropped"] < 0) | (arrays["sketch_dropped"] > 63)).any()
+        or arrays["sketch_counts"].min(initial=1) < 1
         or ((sizes < 1) | (sizes > SKETCH_BINS)).any()
         or ((paths < 0) | (paths >= SKETCHED_PATHS)).any()
         or len(arrays["sketch_integers"]) != len(arrays["sketch_counts"])
@@ -113,3 +158,18 @@ def _load_statistics(path: Path) -> Statistics:
     ):
         raise ValueError("its statistics are not of the shape they should be")
     return Statistics.from_arrays(arrays)
+
+
+def _read_array(members: zipfile.ZipFile, name: str, kind: str) -> NDArray[Any]:
+    """Read an array of one dimension, whose size and type are looked at before there is memory for it."""
+    member = members.getinfo(f"{name}.npy")
+    if member.file_size > _MOST_BYTES:
+        raise ValueError(f"its {name} would have {member.file_size:,} bytes")
+    content = io.BytesIO(members.read(member))
+    if np.lib.format.read_magic(content) != (1, 0):
+        raise ValueError(f"its {name} is an array of another format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(content)
+    rest = content.read()
+    if len(shape) != 1 or dtype != np.dtype(kind) or shape[0] * dtype.itemsize != len(rest):
+        raise ValueError(f"its {name} is of type {dtype} and shape {shape} in {len(rest):,} bytes")
+    return np.frombuffer(rest, dtype=dtype).copy()

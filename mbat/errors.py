@@ -3,13 +3,15 @@
 MbatError
 ├── ParameterError      (ValueError)   a parameter outside its range
 ├── PathError           (ValueError)   a path such as ``a.b[].c`` that is not well formed
+├── FilterError         (ValueError)   a filter such as ``price < 10`` that is not well formed
 ├── DocumentError       (ValueError)   a value that is no JSON document
 ├── SourceError         (ValueError)   an input file that cannot be read as documents
 ├── MissingExtraError   (ImportError)  an optional dependency that is not installed
 └── IndexFolderError                   an index folder that cannot be used
     ├── IndexNotFoundError             there is none where one was named
     ├── IndexExistsError               there is one where a new one was to be made
-    ├── IndexDamagedError              its files are not what its manifest says
+    ├── IndexBusyError                 another process is changing it
+    ├── IndexDamagedError              its files are not what was written
     └── IndexVersionError              its format or encoder is not one this version can use
 """
 
@@ -26,6 +28,10 @@ class ParameterError(MbatError, ValueError):
 
 class PathError(MbatError, ValueError):
     """A path that is not well formed."""
+
+
+class FilterError(MbatError, ValueError):
+    """A filter that is not well formed."""
 
 
 class DocumentError(MbatError, ValueError):
@@ -71,8 +77,12 @@ class IndexExistsError(IndexFolderError):
     """There is an index, or something else, where a new index was to be made."""
 
 
+class IndexBusyError(IndexFolderError):
+    """Another process is changing the index."""
+
+
 class IndexDamagedError(IndexFolderError):
-    """The files of an index are not what its manifest says."""
+    """The files of an index are not what was written."""
 
 
 class IndexVersionError(IndexFolderError):

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mbat.building import Progress, build_index
-from mbat.complaints import check_document
+from mbat.building import build_index
+from mbat.content import Content
+from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.encoder_files import load_encoder
-from mbat.errors import (
-    DocumentError,
-    IndexDamagedError,
-    IndexVersionError,
-    MissingExtraError,
-    ParameterError,
-)
-from mbat.manifest import GOLDEN_DOCUMENT, VECTORS_FILE, Manifest
-from mbat.sources import Record
-from mbat.store import STORE_FILE, DocumentStore
-from mbat_indexes import IndexFileError, MissingFaissError, VectorIndex, load_index
+from mbat.errors import ParameterError
+from mbat.given import check_search, checked_ids, records_of
+from mbat.manifest import Manifest
+from mbat.progress import Progress, silent
+from mbat.putting import Changes, drop_documents, put_documents
+from mbat.reading import FolderReader, View
+from mbat.rewriting import compact_index, rebuild_index
+from mbat.sealing import damaged
+from mbat.store import Store
+
+if TYPE_CHECKING:
+    from mbat.filtering import FilteredSearch
+    from mbat.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class Index:
     ['bob']
     """
 
-    def __init__(self, path: Path, manifest: Manifest, encoder: Encoder, store: DocumentStore, vectors: VectorIndex):
-        self.path, self.manifest, self.encoder = path, manifest, encoder
-        self._store, self._vectors = store, vectors
+    def __init__(self, path: Path, text: TextFunction | None = None) -> None:
+        self.path, self._text = path, text
+        self._reader = FolderReader(path, text)
+        self._filtered: FilteredSearch | None = None
 
     @classmethod
     def create(
@@ -78,7 +81,7 @@ class Index:
         device: str = "auto",
         overwrite: bool = False,
         *,
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> Self:
         """Make an index of documents and open it.
 
@@ -92,31 +95,47 @@ class Index:
             One for each document, all different. Without it they are numbered "0", "1", ...
         encoder : Encoder, optional
             Used as it is, and kept with the index. Without it a new one is fitted on the documents.
-        kind : {"auto", "flat", "flat-fp16", "exact"}
-            How vectors are stored; all of these compare every vector. ``flat-fp16`` takes half the space.
+        kind : str
+            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` chooses.
         device : {"auto", "cpu"}
             Where to search.
         overwrite : bool
             Whether an index that is there may be replaced.
-        progress : callable, optional
+        progress : callable
             Called with a stage, the documents done in it, and how many there are or None.
 
         Raises
         ------
         DocumentError
             If a document is no JSON value.
+        ParameterError
+            If ids are missing or twice the same, or there is no such kind.
         IndexExistsError
             If something is there that may not be replaced.
+        IndexBusyError
+            If another process is changing the index that is to be replaced.
         IndexFolderError
-            If the folder cannot be written. In each case nothing is left behind.
+            If the folder cannot be written. In each case nothing has changed.
         """
         _check_device(device)
-        build_index(Path(path), _records(documents, ids), encoder, kind, overwrite, progress)
-        return cls.open(path, device)
+        build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
+        embedder = None if encoder is None else encoder.embedder
+        return cls.open(path, device, text=None if embedder is None else embedder.function)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], device: str = "auto") -> Self:
-        """Open an index to search it.
+    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Self:
+        """Open an index.
+
+        What other processes change is seen from the next call on.
+
+        Parameters
+        ----------
+        path : path
+            The folder.
+        device : {"auto", "cpu"}
+            Where to search.
+        text : callable, optional
+            The text embedder of the index's encoder, if it was made with one.
 
         Raises
         ------
@@ -124,15 +143,11 @@ class Index:
             If there is none, its files are not what they were, or this version cannot use it.
         MissingExtraError
             If FAISS is not installed.
+        ParameterError
+            If the text embedder is missing, or is one too many.
         """
         _check_device(device)
-        folder = Path(path)
-        manifest = Manifest.read(folder)
-        manifest.check_sizes(folder)
-        encoder = load_encoder(folder)
-        _check_encoder(folder, manifest, encoder)
-        vectors = _load_vectors(folder, manifest)
-        return cls(folder, manifest, encoder, DocumentStore.open(folder / STORE_FILE), vectors)
+        return cls(Path(path), text)
 
     def __enter__(self) -> Self:
         """Return the index."""
@@ -144,15 +159,30 @@ class Index:
 
     def close(self) -> None:
         """Close the files."""
-        self._store.close()
+        self._reader.close()
+
+    @property
+    def content(self) -> Content:
+        """What the index holds, besides the documents."""
+        return self._reader.read(lambda view: view.content)
+
+    @property
+    def manifest(self) -> Manifest:
+        """Format and version of the folder."""
+        return self._reader.read(lambda view: view.manifest)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that made the vectors."""
+        return self._reader.read(lambda view: view.encoder)
 
     def __len__(self) -> int:
         """Return the number of documents."""
-        return self.manifest.count
+        return self.content.documents
 
     def __contains__(self, one: object) -> bool:
         """Tell whether a document has this id."""
-        return one in self._store
+        return self._reader.read(lambda view: one in view.store)
 
     def __repr__(self) -> str:
         """Name the folder and how many documents it holds."""
@@ -166,16 +196,131 @@ class Index:
         KeyError
             If there is none.
         """
-        text = self._store.text(one)
-        if text is None:
+        found = self._reader.read(lambda view: view.store.found([one]))
+        if one not in found:
             raise KeyError(one)
-        return orjson.loads(text)
+        return orjson.loads(found[one].text)
 
     def documents(self) -> Iterator[Any]:
-        """Yield all documents, in the order they were added."""
-        return map(orjson.loads, self._store.texts())
+        """Yield all documents, in the order they came; what changes meanwhile is not seen."""
+        return (document for _, document in self.items())
 
-    def search(self, document: Any, k: int = 10) -> list[Hit]:
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
+        with Store.open(self._reader.read(lambda view: view.store.path)) as store:
+            store.begin()
+            for stored in store.after():
+                yield stored.id, orjson.loads(stored.text)
+
+    def add(
+        self, documents: Iterable[Any], ids: Iterable[str] | None = None, *, progress: Progress = silent
+    ) -> Changes:
+        """Add documents, as one change: all are there when it returns, or none.
+
+        Parameters
+        ----------
+        documents : iterable of JSON values
+            Read once, in batches, and encoded with the index's encoder as it is.
+        ids : iterable of str, optional
+            One for each document. Without it they are numbered on, past ids that are taken.
+        progress : callable
+            As for `create`.
+
+        Returns
+        -------
+        Changes
+            How many were added.
+
+        Raises
+        ------
+        DocumentError
+            If a document is no JSON value.
+        ParameterError
+            If an id is missing, or is taken.
+        IndexBusyError
+            If another process is changing the index; the message tells which.
+        IndexFolderError
+            If the folder cannot be written. In each case nothing has changed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> index = Index.create(tempfile.mkdtemp() + "/a.mbat", ["one", "two"])
+        >>> index.add(["three"]).added, index.get("2")
+        (1, 'three')
+        """
+        return put_documents(self.path, records_of(documents, ids, True), self.encoder, False, progress)
+
+    def upsert(self, documents: Iterable[Any], ids: Iterable[str], *, progress: Progress = silent) -> Changes:
+        """Add documents, or put them in the place of those that have their ids, as one change.
+
+        A document that is there as it is, is left alone. If an id is given twice the last document counts.
+
+        Parameters
+        ----------
+        documents, ids, progress
+            As for `add`; each document needs an id.
+
+        Returns
+        -------
+        Changes
+            How many were added, replaced, and left alone.
+
+        Raises
+        ------
+        DocumentError, ParameterError, IndexBusyError, IndexFolderError
+            As for `add`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> index = Index.create(tempfile.mkdtemp() + "/a.mbat", ["one", "two"], ids=["a", "b"])
+        >>> index.upsert(["one", "TWO", "three"], ids=["a", "b", "c"])
+        Changes(added=1, replaced=1, unchanged=1)
+        """
+        if ids is None:
+            raise ParameterError("upsert needs the ids of the documents; add numbers those that have none.")
+        return put_documents(self.path, records_of(documents, ids, True), self.encoder, True, progress)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete documents, as one change, and return how many there were.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Those that no document has are passed over.
+
+        Raises
+        ------
+        ParameterError
+            If an id is no string, or `ids` is a string itself.
+        IndexBusyError, IndexFolderError
+            As for `add`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> index = Index.create(tempfile.mkdtemp() + "/a.mbat", ["one", "two"], ids=["a", "b"])
+        >>> index.delete(["a", "x"]), len(index)
+        (1, 1)
+        """
+        return drop_documents(self.path, checked_ids(ids))
+
+    def compact(self, *, progress: Progress = silent) -> None:
+        """Give the space of deleted and replaced documents back."""
+        compact_index(self.path, self.encoder, progress)
+
+    def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
+        """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
+        rebuild_index(self.path, kind, refit, progress, self._text)
+
+    def verify(self) -> list[str]:
+        """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
+        from mbat.verifying import verify_index
+
+        return verify_index(self.path, self._text)
+
+    def search(self, document: Any, k: int = 10, where: str | None = None, *, effort: float | None = None) -> list[Hit]:
         """Find the documents most like one.
 
         Parameters
@@ -184,102 +329,78 @@ class Index:
             The query; it may hold only some of the fields.
         k : int
             How many to find.
+        where : str, optional
+            What the documents found must be like, as ``price < 10 and seller.country = 'FI'``; see `mbat.filters`.
+        effort : float, optional
+            The share of the vectors to look at, above 0 and up to 1, where every vector is compared; the default is
+            that of the kind. Kinds that compare every vector in any case are not changed by it.
 
         Returns
         -------
         list of Hit
-            Best first, equal scores in the order of adding; fewer than k if there are fewer documents.
+            Best first, equal scores in the order of adding; fewer than k only if fewer documents match.
 
         Raises
         ------
         DocumentError
             If the query is no JSON value.
+        FilterError
+            If the filter is not well formed.
         ParameterError
-            If k is not a whole number of at least 1.
+            If k is not a whole number of at least 1, or effort is out of range.
         """
-        return self._search(self.encoder.encode_one(document)[None, :], k)[0]
+        return self._search(lambda encoder: encoder.encode_one(document)[None, :], k, where, effort)[0]
 
-    def search_batch(self, documents: Iterable[Any], k: int = 10) -> list[list[Hit]]:
+    def search_batch(
+        self, documents: Iterable[Any], k: int = 10, where: str | None = None, *, effort: float | None = None
+    ) -> list[list[Hit]]:
         """Find the documents most like each of several; see `search`."""
-        return self._search(self.encoder.encode(documents), k)
+        queries = list(documents)
+        return self._search(lambda encoder: encoder.encode(queries), k, where, effort)
 
-    def _search(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        try:
-            scores, rows = self._vectors.search(vectors, k)
-        except ValueError as error:
-            raise ParameterError(str(error)) from None
-        found = self._store.by_rows(np.unique(rows[rows >= 0]).tolist())
+    def _search(
+        self, encode: Callable[[Encoder], NDArray[np.float32]], k: int, where: str | None, effort: float | None
+    ) -> list[list[Hit]]:
+        check_search(k, effort)
+        wanted = None if where is None else _parsed(where)
+
+        def find(view: View) -> list[list[Hit]]:
+            vectors = encode(view.encoder)
+            if wanted is None:
+                scores, rows = view.segments.search(vectors, k, effort)
+            else:
+                scores, rows = self._filter_search().search(view, vectors, k, effort, wanted)
+            return self._hits(view, scores, rows)
+
+        return self._reader.read(find)
+
+    def _filter_search(self) -> FilteredSearch:
+        from mbat.filtering import FilteredSearch
+
+        self._filtered = self._filtered or FilteredSearch()
+        return self._filtered
+
+    def _hits(self, view: View, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> list[list[Hit]]:
+        found = view.store.by_rows(np.unique(rows[rows >= 0]).tolist())
+        documents = {row: orjson.loads(stored.text) for row, stored in found.items()}
+        if missing := set(rows[rows >= 0].tolist()) - set(found):
+            raise damaged(str(self.path), f"it has a vector for row {min(missing)}, and no document")
         return [
-            [self._hit(float(score), row, found) for score, row in zip(*pair, strict=True) if row >= 0]
-            for pair in zip(scores, rows.tolist(), strict=True)
+            [
+                Hit(found[row].id, min(max(score, -1.0), 1.0), documents[row])
+                for score, row in zip(*pair, strict=True)
+                if row >= 0
+            ]
+            for pair in zip(scores.tolist(), rows.tolist(), strict=True)
         ]
 
-    def _hit(self, score: float, row: int, found: dict[int, tuple[str, bytes]]) -> Hit:
-        if row not in found:
-            raise IndexDamagedError(f"{self.path} has a vector without a document. Index the documents again.")
-        one, text = found[row]
-        return Hit(one, min(max(score, -1.0), 1.0), orjson.loads(text))
 
-    def verify(self) -> None:
-        """Read all files and compare them with their checksums.
+def _parsed(where: str) -> Filter:
+    from mbat.filters import parse_filter
 
-        Raises
-        ------
-        IndexDamagedError
-            If a file is not what was written.
-        """
-        self.manifest.check_content(self.path)
-
-
-def _records(documents: Iterable[Any], ids: Iterable[str] | None) -> Iterator[Record]:
-    given = None if ids is None else iter(ids)
-    position = -1
-    for position, document in enumerate(documents):
-        one = str(position) if given is None else next(given, None)
-        if not isinstance(one, str):
-            what = "there is none" if one is None else f"{one!r} is not one"
-            raise ParameterError(f"Each document needs an id that is a string; for document {position} {what}.")
-        yield Record(one, _text(document, position), document)
-    if given is not None and next(given, None) is not None:
-        raise ParameterError(f"There are more ids than the {position + 1} documents.")
-
-
-def _text(document: Any, position: int) -> bytes:
-    try:
-        return orjson.dumps(document)
-    except TypeError as error:
-        try:
-            check_document(document)
-        except DocumentError as located:
-            raise DocumentError(located.reason, located.path, position) from None
-        raise DocumentError(f"it cannot be kept as JSON: {error}", "$", position) from None
+    return parse_filter(where)
 
 
 def _check_device(device: str) -> None:
     if device not in ("auto", "cpu"):
         raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")
-
-
-def _check_encoder(folder: Path, manifest: Manifest, encoder: Encoder) -> None:
-    if encoder.fingerprint != manifest.fingerprint or encoder.dim != manifest.dim:
-        raise IndexVersionError(f"The encoder in {folder} is not the one its vectors were made with.")
-    if encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex() != manifest.golden:
-        raise IndexVersionError(
-            f"The encoder in {folder} makes other vectors here than where the index was made "
-            f"(by mbat {manifest.library_version}). Index the documents again."
-        )
-
-
-def _load_vectors(folder: Path, manifest: Manifest) -> VectorIndex:
-    try:
-        vectors = load_index(manifest.kind, folder / VECTORS_FILE)
-    except (IndexFileError, ValueError) as error:
-        raise IndexDamagedError(f"{error} Index the documents again.") from error
-    except MissingFaissError as error:
-        raise MissingExtraError(str(error)) from error
-    if len(vectors) != manifest.count or vectors.dim != manifest.dim:
-        raise IndexDamagedError(
-            f"{folder / VECTORS_FILE} holds {len(vectors):,} vectors of length {vectors.dim}, the manifest says "
-            f"{manifest.count:,} of length {manifest.dim}. Index the documents again."
-        )
-    return vectors

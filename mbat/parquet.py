@@ -70,7 +70,7 @@ class ParquetVectors:
         finally:
             self._writer.close()
 
-    def add(self, rows: NDArray[np.float32], ids: Sequence[str] | None) -> None:
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
         """Write some vectors, and their ids if the file has any."""
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), self._dim)
         columns = [pa.array(ids, pa.string()), vectors] if self._with_ids else [vectors]

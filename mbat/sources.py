@@ -34,9 +34,9 @@ OnError = Literal["stop", "skip"]
 
 
 class Record(NamedTuple):
-    """A document with its id and the JSON text that it came as."""
+    """A document with its id, None if it is to be numbered, and the JSON text that it came as."""
 
-    id: str
+    id: str | None
     text: bytes
     document: Any
 
@@ -51,7 +51,7 @@ class Reader:
         standard input, as JSON lines. An array in a .json file is many documents, anything else in one is one. A row of
         a Parquet file is an object of its columns that are not null.
     id_path : str or None
-        Path of the field that holds each document's id; None numbers them from 0.
+        Path of the field that holds each document's id; without it they have none.
     on_error : {"stop", "skip"}
         Whether a broken document ends the reading or is counted in `skipped` and left out.
 
@@ -96,8 +96,8 @@ class Reader:
         """Whether `tables` reads these files: they are Parquet, and a broken document ends the reading."""
         return self._on_error == "stop" and all(Path(name).suffix == _PARQUET for name in self._files)
 
-    def tables(self) -> Iterator[tuple[ArrowRows, list[str] | None]]:
-        """Yield the rows of Parquet files, some at a time, with their ids if an id field is given.
+    def tables(self) -> Iterator[tuple[ArrowRows, list[str | None]]]:
+        """Yield the rows of Parquet files, some at a time, with their ids, each None if there is no id field.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Reader:
     def read_again(self, text: bytes) -> Record:
         """Return the record of a JSON text that a record was yielded of."""
         document = orjson.loads(text)
-        return Record("" if self._id_steps is None else self._id(document), text, document)
+        return Record(None if self._id_steps is None else self._id(document), text, document)
 
     def where(self, position: int) -> str:
         """Return file and line of the record yielded at a position, counted from 0."""
@@ -142,7 +142,7 @@ class Reader:
     def _record(self, name: str, number: int, content: Any) -> Record | None:
         try:
             text, document = _parsed(content)
-            one = str(self._count) if self._id_steps is None else self._id(document)
+            one = None if self._id_steps is None else self._id(document)
         except ValueError as error:
             if self._on_error == "skip":
                 self.skipped += 1
@@ -158,10 +158,10 @@ class Reader:
         self._expected = number + documents
         self._count += documents
 
-    def _row_ids(self, name: str, number: int, rows: ArrowRows) -> list[str] | None:
+    def _row_ids(self, name: str, number: int, rows: ArrowRows) -> list[str | None]:
         if self._id_steps is None:
-            return None
-        ids = []
+            return [None] * len(rows)
+        ids: list[str | None] = []
         for at, row in enumerate(rows.documents(self._id_steps[0]), start=number):
             try:
                 ids.append(self._id(_checked_row(row)))

@@ -1,51 +1,59 @@
 """The documents of an index, in SQLite: the truth from which everything else can be made again.
 
-A document is kept as the JSON text it came as. Rows count from 0 in the order of adding; a row's number is
-the id of its vector.
+A document is kept as the JSON text it came as, with a checksum that is compared whenever it is read. A row's number is
+the id of its vector; numbers rise and are never used again. What is committed here, and nothing else, is in the index:
+besides the documents also the `Content`, as text, and the encoder.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 
-from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
+import numpy as np
+from numpy.typing import NDArray
 
-STORE_FILE: Final = "documents.sqlite"
+from mbat.database import APPLICATION, NO_ROOM, SCHEMA, checksum, connected, has_log, stamp, storable
+from mbat.errors import IndexDamagedError, IndexFolderError
+from mbat.sealing import damaged
 
-_SCHEMA: Final = """
-CREATE TABLE documents (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document BLOB NOT NULL) STRICT;
-"""
-_APPLICATION: Final = 0x6D626174  # "mbat"
 _MOST_VARIABLES: Final = 500
-_INSERT: Final = "INSERT INTO documents VALUES (?, ?, ?)"
-_ROWS: Final = 128
 
 
-class DocumentStore:
-    """Documents by id and by row.
+class NoRoomError(IndexFolderError):
+    """The disk has no room for what SQLite needs to read, or cannot be read."""
 
-    Use `create` or `open`; close it, or use it as a context manager.
+
+class Stored(NamedTuple):
+    """A document as it is kept, and whether it is what was written."""
+
+    row: int
+    id: str
+    text: bytes
+    whole: bool = True
+
+
+class Store:
+    """Documents by id and by row, read from a file that another process may be changing.
+
+    Everything read between `begin` and `end` is of one moment.
+
+    Parameters
+    ----------
+    connection : Connection
+    path : Path
+        The file.
+    frozen : bool
+        Whether the file was opened as one that does not change, because this process may not write beside it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection, self._path = connection, path
-
-    @classmethod
-    def create(cls, path: Path) -> Self:
-        """Make an empty store in a file that does not exist yet."""
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = OFF")  # nobody sees the file before it is whole
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.executescript(_SCHEMA)
-        connection.execute("BEGIN")
-        return cls(connection, path)
+    def __init__(self, connection: sqlite3.Connection, path: Path, frozen: bool = False) -> None:
+        self._connection, self.path = connection, path
+        self._frozen = stamp(path) if frozen else None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -53,18 +61,25 @@ class DocumentStore:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no file.
         IndexDamagedError
             If the file is no store.
         """
-        try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-        except sqlite3.Error as error:
-            raise IndexDamagedError(f"{path} cannot be read: {error}.") from error
-        if application != _APPLICATION:
-            connection.close()
-            raise IndexDamagedError(f"{path} is not a store of documents made by mbat.")
-        return cls(connection, path)
+        path.stat()
+        writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+        if writable:
+            with suppress(NoRoomError):
+                return cls._opened(path, "mode=rw")
+        frozen = not has_log(path)
+        return cls._opened(path, f"mode=ro{'&immutable=1' if frozen else ''}", frozen)
+
+    @classmethod
+    def _opened(cls, path: Path, how: str, frozen: bool = False) -> Self:
+        store = cls(connected(path, how), path, frozen)
+        with store._checked():
+            store._connection.execute("PRAGMA query_only = ON")
+        return store
 
     def __enter__(self) -> Self:
         """Return the store."""
@@ -75,75 +90,153 @@ class DocumentStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was added and not committed is lost."""
+        """Close the file; what was not committed is lost."""
         self._connection.close()
 
-    def commit(self) -> None:
-        """Keep what was added."""
-        try:
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _failure(self._path, error) from error
+    def begin(self) -> None:
+        """Read what is there at this moment until `end`."""
+        with self._reading():
+            self._connection.execute("BEGIN")
 
-    def add(self, first_row: int, ids: Sequence[str], documents: Sequence[bytes]) -> None:
-        """Add documents as consecutive rows.
+    def end(self) -> None:
+        """End what `begin` began."""
+        self._connection.rollback()
 
-        Raises
-        ------
-        ParameterError
-            If an id is there already.
-        IndexFolderError
-            If the disk is full or cannot be written.
-        """
-        rows = list(zip(range(first_row, first_row + len(ids)), ids, documents, strict=True))
-        try:
-            for start in range(0, len(rows), _ROWS):  # one statement for many rows: it gives up the interpreter once
-                some = rows[start : start + _ROWS]
-                self._connection.execute(_INSERT + ", (?, ?, ?)" * (len(some) - 1), list(chain.from_iterable(some)))
-        except sqlite3.IntegrityError:
-            raise ParameterError(f"The id {self._twice(ids)!r} is given to two documents; ids must differ.") from None
-        except sqlite3.Error as error:
-            raise _failure(self._path, error) from error
+    def overtaken(self) -> bool:
+        """Tell whether the file has changed though it was opened as one that does not: what was read may be wrong."""
+        return self._frozen is not None and (has_log(self.path) or stamp(self.path) != self._frozen)
 
-    def _twice(self, ids: Sequence[str]) -> str:
-        repeated = [one for one, count in Counter(ids).items() if count > 1]
-        return repeated[0] if repeated else next(one for one in ids if one in self)
+    def version(self) -> int:
+        """Return the number of the last change."""
+        found = self._read("SELECT version FROM content")
+        if len(found) != 1 or type(found[0][0]) is not int:
+            raise damaged(str(self.path), "it does not tell what it holds")
+        return int(found[0][0])
+
+    def any_version(self) -> int:
+        """Return a number as high as that of any change, where `version` may be damaged."""
+        return int(self._read("SELECT coalesce(max(version), 0) FROM content")[0][0])
+
+    def content(self) -> str:
+        """Return the text of the `Content`."""
+        found = self._read("SELECT text FROM content")
+        if len(found) != 1 or type(found[0][0]) is not str:
+            raise damaged(str(self.path), "it does not tell what it holds")
+        return str(found[0][0])
+
+    def encoder(self) -> tuple[str, bytes]:
+        """Return parameters and statistics of the encoder, as `mbat.encoder_files` writes them."""
+        found = self._read("SELECT parameters, statistics FROM encoder")
+        if len(found) != 1 or [type(part) for part in found[0]] != [str, bytes]:
+            raise damaged(str(self.path), "it has no encoder")
+        parameters, statistics = found[0]
+        return parameters, statistics
 
     def __len__(self) -> int:
-        """Return the number of documents."""
+        """Count the documents."""
         return int(self._read("SELECT count(*) FROM documents")[0][0])
+
+    def count_after(self, row: int) -> int:
+        """Count the documents in higher rows."""
+        return int(self._read("SELECT count(*) FROM documents WHERE row > ?", (row,))[0][0])
+
+    def last_row(self) -> int:
+        """Return the highest row that was ever used, 0 if none was."""
+        used = "SELECT seq FROM sqlite_sequence WHERE name = 'documents' UNION SELECT max(row) FROM documents"
+        return max(row or 0 for (row,) in self._read(used))
 
     def __contains__(self, one: object) -> bool:
         """Tell whether a document has this id."""
-        return bool(self._read("SELECT 1 FROM documents WHERE id = ?", (one,))) if isinstance(one, str) else False
+        return isinstance(one, str) and one in self.found([one])
 
-    def text(self, one: str) -> bytes | None:
-        """Return the JSON text of a document by id, None if there is none."""
-        found = self._read("SELECT document FROM documents WHERE id = ?", (one,))
-        return found[0][0] if found else None
+    def found(self, ids: Sequence[str], damaged_too: bool = False) -> dict[str, Stored]:
+        """Return the documents with some ids, by id."""
+        found = self._select("id", [one for one in ids if storable(one)])
+        return {stored.id: stored if damaged_too else self._whole(stored) for stored in found}
 
-    def by_rows(self, rows: Sequence[int]) -> dict[int, tuple[str, bytes]]:
-        """Return id and JSON text of each row that is there."""
-        found: dict[int, tuple[str, bytes]] = {}
-        for start in range(0, len(rows), _MOST_VARIABLES):
-            some = rows[start : start + _MOST_VARIABLES]
-            marks = ",".join("?" * len(some))
-            for row, one, text in self._read(f"SELECT row, id, document FROM documents WHERE row IN ({marks})", some):
-                found[row] = one, text
-        return found
+    def by_rows(self, rows: Sequence[int]) -> dict[int, Stored]:
+        """Return the documents in some rows, by row."""
+        return {stored.row: self._whole(stored) for stored in self._select("row", rows)}
 
-    def texts(self, first_row: int = 0) -> Iterator[bytes]:
-        """Yield the JSON texts of all documents from a row on, by row."""
-        statement = "SELECT document FROM documents WHERE row >= ? ORDER BY row"
-        for (text,) in self._connection.execute(statement, (first_row,)):
-            yield text
+    def after(self, row: int = 0) -> Iterator[Stored]:
+        """Yield all documents in higher rows, by row."""
+        statement = "SELECT row, id, document, checksum FROM documents WHERE row > ? ORDER BY row"
+        with self._reading():
+            for found in self._connection.execute(statement, (row,)):
+                yield self._whole(_stored(found))
 
-    def _read(self, statement: str, values: Iterable[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+    def broken(self) -> list[Stored]:
+        """Return all documents that are not what was written."""
+        with self._reading():
+            found = self._connection.execute("SELECT row, id, document, checksum FROM documents")
+            return [stored for stored in map(_stored, found) if not stored.whole]
+
+    def rows(self) -> NDArray[np.int64]:
+        """Return the rows of all documents, rising."""
+        return self._integers("SELECT row FROM documents ORDER BY row")
+
+    def dropped(self) -> NDArray[np.int64]:
+        """Return the rows, rising, that are gone while a segment has their vectors."""
+        return self._integers("SELECT row FROM dropped ORDER BY row")
+
+    def complaints(self) -> list[str]:
+        """Return what SQLite finds wrong with the file."""
         try:
-            return self._connection.execute(statement, tuple(values)).fetchall()
+            found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
         except sqlite3.Error as error:
-            raise IndexDamagedError(f"{self._path} cannot be read: {error}.") from error
+            found = [str(error)]
+        return [] if found == ["ok"] else found
+
+    def _select(self, column: str, values: Sequence[object]) -> Iterator[Stored]:
+        for start in range(0, len(values), _MOST_VARIABLES):
+            some = values[start : start + _MOST_VARIABLES]
+            marks = ",".join("?" * len(some))
+            found = self._read(f"SELECT row, id, document, checksum FROM documents WHERE {column} IN ({marks})", some)
+            yield from map(_stored, found)
+
+    def _whole(self, stored: Stored) -> Stored:
+        if not stored.whole:
+            raise damaged(str(self.path), f"the document {stored.id!r:.80} is not what was written")
+        return stored
+
+    def _integers(self, statement: str) -> NDArray[np.int64]:
+        with self._reading():
+            return np.fromiter((row for (row,) in self._connection.execute(statement)), dtype=np.int64)
+
+    def _read(self, statement: str, values: Iterable[object] = ()) -> list[Any]:
+        with self._reading():
+            return self._connection.execute(statement, tuple(values)).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "unable to open" in str(error) and has_log(self.path):
+                raise IndexFolderError(
+                    f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
+                    "killed, and it may not be written here. Open it once as a user who may write it."
+                ) from error
+            if isinstance(error, sqlite3.OperationalError) and str(error) in NO_ROOM:
+                raise NoRoomError(f"{self.path} cannot be read: {error}.") from error
+            raise damaged(str(self.path), str(error)) from error
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        """Refuse a file that is no store of this format, and close it."""
+        try:
+            with self._reading():
+                (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+                schema = self._connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+                if application != APPLICATION or dict(schema) != SCHEMA:
+                    raise IndexDamagedError(f"{self.path} is not a store of documents made by mbat.")
+                yield
+        except BaseException:
+            self.close()
+            raise
 
 
-def _failure(path: Path, error: sqlite3.Error) -> IndexFolderError:
-    return IndexFolderError(f"The documents cannot be written to {path.parent}: {error}. Nothing was changed.")
+def _stored(found: tuple[Any, ...]) -> Stored:
+    row, one, text, written = found
+    whole = type(one) is str and type(text) is bytes and written == checksum(one, text)
+    return Stored(row, one, text, whole)

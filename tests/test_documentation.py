@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from mbat.filters import parse_filter
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +28,27 @@ def section(marker: str) -> str:
 def test_the_python_of_the_readme_runs_as_shown() -> None:
     failures, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
     assert tried >= 8
+    assert failures == 0
+
+
+def rows_of_the_page_on_filters() -> list[tuple[str, list[str], list[str]]]:
+    """Return each filter of the tables with the documents that it holds of, and those that it does not."""
+    page = (ROOT / "docs/filters.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \| (`.*?) \|$", page, re.MULTILINE)
+    columns = [[re.findall("`(.+?)`", cell) for cell in row] for row in rows]
+    return [(text, yes, no) for texts, yes, no in columns for text in texts if " " in text]
+
+
+@pytest.mark.parametrize(("text", "yes", "no"), rows_of_the_page_on_filters())
+def test_a_filter_holds_of_what_its_page_says(text: str, yes: list[str], no: list[str]) -> None:
+    wanted = parse_filter(text)
+    assert [document for document in [*yes, *no] if wanted.matches(json.loads(document))] == yes
+
+
+def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
+    assert len(rows_of_the_page_on_filters()) >= 40
+    failures, tried = doctest.testfile(str(ROOT / "docs/filters.md"), module_relative=False, encoding="utf-8")
+    assert tried >= 5
     assert failures == 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mbat import Encoder, Field, IndexDamagedError, ParameterError
+from mbat import Encoder, Field, Index, IndexDamagedError, ParameterError
 from mbat.configuration import configured_encoder
 
 SYNONYMS = {"automobile": "car", "quick": "fast"}
@@ -146,7 +146,7 @@ def test_loading_without_the_function_or_with_one_too_many_says_so(tmp_path: Pat
         Encoder.load(tmp_path / "with")
     with pytest.raises(ParameterError, match=r"made without a text embedder\. Leave out text"):
         Encoder.load(tmp_path / "without", text=embed)
-    with pytest.raises(IndexDamagedError, match="made with a text embedder of 48 numbers"):
+    with pytest.raises(IndexDamagedError, match="or the text embedder another than it was made with"):
         Encoder.load(tmp_path / "with", text=lambda texts: embed(texts)[:, :5])
 
 
@@ -178,3 +178,19 @@ def test_a_configuration_holds_no_function(tmp_path: Path) -> None:
     path.write_text('text = "embed"')
     with pytest.raises(ParameterError, match="has 'text'; its entries are dim, seed"):
         configured_encoder(path)
+
+
+def test_an_index_of_such_an_encoder_is_opened_changed_and_rebuilt_with_the_function_alone(tmp_path: Path) -> None:
+    place = tmp_path / "cars.mbat"
+    with Index.create(
+        place, [{"t": "a fast car"}, {"t": "a slow boat"}], encoder=Encoder(dim=256, text=embed)
+    ) as index:
+        index.add([{"t": "the old train"}])
+        index.rebuild(refit=True)
+        assert index.verify() == []
+        assert [hit.id for hit in index.search({"t": "a quick automobile"}, k=1)] == ["0"]
+    with pytest.raises(ParameterError, match="Give the function again, as text="):
+        Index.open(place)
+    with Index.open(place, text=embed) as index:
+        assert index.encoder.embedder is not None
+        assert [hit.id for hit in index.search({"t": "a quick automobile"}, k=1)] == ["0"]

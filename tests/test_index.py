@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 import mbat
 from mbat import Encoder, Index
+from mbat.encoder_files import encoder_parts
 
 COUNTRIES = [
     orjson.loads(line) for line in (Path(__file__).parent.parent / "examples/countries.jsonl").read_bytes().splitlines()
@@ -100,6 +104,11 @@ def test_documents_past_the_memory_for_kept_ones_are_encoded_the_same(
             assert hits[0].id == str(i)
 
 
+def files(path: Path) -> set[str]:
+    """Return the names in a folder that no open index is in."""
+    return {file.name for file in path.iterdir() if file.name != "writer.lock"}
+
+
 def failing(error: BaseException) -> Iterator[dict[str, int]]:
     yield from ({"a": i} for i in range(1000))
     raise error
@@ -107,12 +116,14 @@ def failing(error: BaseException) -> Iterator[dict[str, int]]:
 
 @pytest.mark.parametrize("error", [RuntimeError("no more"), KeyboardInterrupt()])
 def test_a_build_that_fails_leaves_nothing_and_the_old_index_whole(error: BaseException, copy: Path) -> None:
+    before = files(copy)
     for path in (copy, copy.with_name("new.mbat")):
         with pytest.raises(type(error)):
             Index.create(path, failing(error), overwrite=True)
     assert [path.name for path in copy.parent.iterdir()] == ["copy.mbat"]
+    assert files(copy) == before
     with Index.open(copy) as index:
-        index.verify()
+        assert index.verify() == []
         assert len(index) == len(COUNTRIES)
 
 
@@ -132,9 +143,12 @@ def test_an_index_is_replaced_only_when_asked_and_anything_else_never(copy: Path
     ("documents", "ids", "error", "sentence"),
     [
         ([1, 2], ["a", "a"], mbat.ParameterError, "The id 'a' is given to two documents; ids must differ."),
-        ([1, 2], ["a"], mbat.ParameterError, "for document 1 there is none."),
+        ([1, 2], ["a"], mbat.ParameterError, "Each document needs an id; for document 1 there is none."),
         ([1], ["a", "b"], mbat.ParameterError, "There are more ids than the 1 documents."),
-        ([1], [7], mbat.ParameterError, "for document 0 7 is not one."),
+        ([1], ["\ud800"], mbat.ParameterError, "has half of a surrogate pair; ids are Unicode text."),
+        ({"a": 1}, None, mbat.ParameterError, "documents is a list of documents; for one give"),
+        ([1], "a", mbat.ParameterError, r"ids is a list of ids; for one give \['a'\]."),
+        ([1], [7], mbat.ParameterError, "An id is a string; 7 is not."),
         (
             [1, {"a": [0, float("nan")]}],
             None,
@@ -154,30 +168,36 @@ def test_what_cannot_be_indexed_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def edited(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+def database(path: Path) -> str:
+    return next(path.glob("documents-*.sqlite")).name
+
+
+def vectors(path: Path) -> str:
+    return next(path.glob("vectors-*")).name
+
+
+def edited(**changes: Any) -> Callable[[Path], None]:
     def edit(path: Path) -> None:
         fields = json.loads((path / "manifest.json").read_text())
-        change(fields)
-        (path / "manifest.json").write_text(json.dumps(fields))
+        (path / "manifest.json").write_text(json.dumps({**fields, **changes}))
 
     return edit
 
 
-def cut(name: str, keep: float) -> Callable[[Path], None]:
+def cut(name: Callable[[Path], str], keep: float) -> Callable[[Path], None]:
     def truncate(path: Path) -> None:
-        content = (path / name).read_bytes()
-        (path / name).write_bytes(content[: int(len(content) * keep)])
+        content = (path / name(path)).read_bytes()
+        (path / name(path)).write_bytes(content[: int(len(content) * keep)])
 
     return truncate
 
 
-def flipped(name: str, at: float) -> Callable[[Path], None]:
-    def flip(path: Path) -> None:
-        content = bytearray((path / name).read_bytes())
-        content[int(len(content) * at)] ^= 0x10
-        (path / name).write_bytes(content)
+def executed(statement: str, *values: Any) -> Callable[[Path], None]:
+    def execute(path: Path) -> None:
+        with closing(sqlite3.connect(path / database(path))) as connection, connection:
+            connection.execute(statement, values)
 
-    return flip
+    return execute
 
 
 @pytest.mark.parametrize(
@@ -185,14 +205,21 @@ def flipped(name: str, at: float) -> Callable[[Path], None]:
     [
         (shutil.rmtree, mbat.IndexNotFoundError, "does not exist"),
         (lambda p: (p / "manifest.json").unlink(), mbat.IndexNotFoundError, "is no mbat index"),
-        (cut("manifest.json", 0.5), mbat.IndexDamagedError, "is damaged"),
-        (edited(lambda m: m.update(count=5)), mbat.IndexDamagedError, "its checksum is wrong"),
-        (edited(lambda m: m.update(format_version=99)), mbat.IndexVersionError, "has format 99; this version"),
-        (lambda p: (p / "vectors.faiss").unlink(), mbat.IndexDamagedError, "vectors.faiss is missing"),
-        (cut("vectors.faiss", 0.9), mbat.IndexDamagedError, "vectors.faiss has 712,"),
-        (cut("documents.sqlite", 0.5), mbat.IndexDamagedError, "documents.sqlite has"),
-        (flipped("encoder.npz", 0.5), mbat.IndexDamagedError, "The encoder in .* is damaged"),
-        (flipped("encoder.json", 0.1), mbat.MbatError, "encoder"),
+        (cut(lambda p: "manifest.json", 0.5), mbat.IndexDamagedError, "is damaged"),
+        (edited(library_version="6"), mbat.IndexDamagedError, "its checksum is wrong"),
+        (edited(format_version=1), mbat.IndexVersionError, "has format 1; this version of mbat reads format 2."),
+        (edited(format_version=99), mbat.IndexVersionError, "has format 99; this version"),
+        (lambda p: (p / vectors(p)).unlink(), mbat.IndexDamagedError, "vectors-[0-9a-f]{12} is missing"),
+        (cut(vectors, 0.9), mbat.IndexDamagedError, "it has 71.,... bytes instead of 79"),
+        (lambda p: (p / database(p)).unlink(), mbat.IndexDamagedError, r"documents-[0-9a-f]{8}.sqlite is missing"),
+        (cut(database, 0.5), mbat.IndexDamagedError, "malformed"),
+        (cut(database, 0), mbat.IndexDamagedError, "is not a store of documents made by mbat"),
+        (executed("CREATE TABLE more (a)"), mbat.IndexDamagedError, "is not a store of documents made by mbat"),
+        (executed("UPDATE content SET text = text || '1'"), mbat.IndexDamagedError, "is damaged"),
+        (executed("DELETE FROM content"), mbat.IndexDamagedError, "does not tell what it holds"),
+        (executed("UPDATE encoder SET statistics = x'00'"), mbat.IndexDamagedError, "The encoder in .* is damaged"),
+        (executed("UPDATE encoder SET parameters = '{}'"), mbat.IndexDamagedError, "The encoder in .* is damaged"),
+        (executed("DELETE FROM encoder"), mbat.IndexDamagedError, "it has no encoder"),
     ],
 )
 def test_a_folder_that_is_not_what_it_was_is_refused(
@@ -203,44 +230,29 @@ def test_a_folder_that_is_not_what_it_was_is_refused(
         Index.open(copy)
 
 
-def test_another_encoder_in_the_folder_is_refused(copy: Path) -> None:
-    Encoder(seed=1).save(copy)
-    fields = json.loads((copy / "manifest.json").read_text())
-    for name in ("encoder.json", "encoder.npz"):
-        fields["files"][name]["bytes"] = (copy / name).stat().st_size
-    resealed(copy, fields)
+def test_another_encoder_is_refused(copy: Path) -> None:
+    executed("UPDATE encoder SET parameters = ?, statistics = ?", *encoder_parts(Encoder(seed=1)))(copy)
     with pytest.raises(mbat.IndexVersionError, match="is not the one its vectors were made with"):
         Index.open(copy)
 
 
 def test_an_encoder_that_has_drifted_is_refused(copy: Path) -> None:
-    fields = json.loads((copy / "manifest.json").read_text())
-    fields["golden"] = "00" * 4096
-    resealed(copy, fields)
+    with Index.open(copy) as index:
+        content = replace(index.content, golden="00" * 4096)
+    executed("UPDATE content SET text = ?", content.written())(copy)
     with pytest.raises(mbat.IndexVersionError, match="makes other vectors here"):
         Index.open(copy)
 
 
-def resealed(path: Path, fields: dict[str, Any]) -> None:
-    from mbat.manifest import FileRecord, Manifest
-
-    files = {name: FileRecord(**record) for name, record in fields.pop("files").items()}
-    fields.pop("checksum")
-    Manifest(**fields, files=files).write(path)
-
-
-def test_verify_finds_a_single_flipped_bit_in_any_file(copy: Path) -> None:
-    for name in ("documents.sqlite", "vectors.faiss"):
-        flipped(name, 0.7)(copy)
-        with Index.open(copy) as index, pytest.raises(mbat.IndexDamagedError, match=f"{name} is damaged"):
-            index.verify()
-        flipped(name, 0.7)(copy)
-
-
 def test_the_same_documents_make_the_same_vectors_file(made: Path, tmp_path: Path) -> None:
     Index.create(tmp_path / "again.mbat", COUNTRIES, ids=NAMES).close()
-    for name in ("vectors.faiss", "encoder.json"):
-        assert (tmp_path / "again.mbat" / name).read_bytes() == (made / name).read_bytes()
+    again = tmp_path / "again.mbat"
+    assert (again / vectors(again)).read_bytes() == (made / vectors(made)).read_bytes()
+
+
+def test_the_encoder_of_an_index_is_loaded_from_its_folder(made: Path) -> None:
+    with Index.open(made) as index:
+        assert Encoder.load(made) == index.encoder
 
 
 def test_a_device_that_is_not_there_is_refused(made: Path) -> None:

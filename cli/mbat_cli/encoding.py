@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
 
-Batches = Iterable[tuple["Documents", list[str] | None]]
-"""Some documents at a time, and their ids if there is an id field."""
+Batches = Iterable[tuple["Documents", list[str | None]]]
+"""Some documents at a time, and their ids, each None if there is no id field."""
 
 
 @click.command()
@@ -127,7 +127,7 @@ def _spooled(reader: Iterable[Record], spool: BinaryIO, progress: ProgressLine) 
 
 def _write_rows(file: VectorFile, encoder: Encoder, batches: Batches, progress: ProgressLine) -> int:
     count = 0
-    waiting: deque[list[str] | None] = deque()
+    waiting: deque[list[str | None]] = deque()
 
     def documents() -> Iterator[Documents]:
         for batch, ids in batches:

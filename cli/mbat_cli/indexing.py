@@ -8,19 +8,26 @@ from typing import Final
 
 import click
 
-from mbat.errors import DocumentError, SourceError
 from mbat.sources import STANDARD_INPUT, OnError, Reader
-from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
-from mbat_cli.progress import ProgressLine
+from mbat_cli.options import (
+    config_option,
+    id_field_option,
+    input_options,
+    located,
+    new_encoder,
+    warn_of_recall,
+    warn_of_unmatched_fields,
+    working,
+)
 from mbat_indexes import KINDS
 
-_SUFFIXES: Final = (".gz", ".jsonl", ".ndjson", ".json")
+_SUFFIXES: Final = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @click.command()
 @input_options
 @click.option("-o", "--output", metavar="NAME.mbat", help="The index to make; by default FILE's name with .mbat.")
-@click.option("--id-field", metavar="PATH", help="Field that holds each document's id, as a.b; else running numbers.")
+@id_field_option
 @click.option("--kind", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True, help="How to store.")
 @config_option
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there already.")
@@ -36,7 +43,7 @@ def index(
     """Make an index of the documents in FILE...
 
     Files end in .jsonl or .ndjson (one document a line) or .json (an array of documents, or one), each also with
-    .gz after it; - is JSON lines on standard input.
+    .gz or .zst after it, or in .parquet (a row is a document); - is JSON lines on standard input.
     """
     from mbat.building import build_index, check_place
 
@@ -44,26 +51,14 @@ def index(
     check_place(path, overwrite)
     encoder = new_encoder(config)
     reader = Reader(files, id_field, on_error)
-    progress = ProgressLine()
-    counted = 0
-
-    def report(stage: str, done: int, total: int | None) -> None:
-        nonlocal counted
-        counted = max(counted, done)
-        progress(stage, done, total)
-
     start = time.perf_counter()
-    try:
-        build_index(path, reader, encoder, kind, overwrite, report, fit=True)
-    except DocumentError as error:
-        place = reader.where(error.position or 0)
-        raise SourceError(f"{place}, at {error.path}: {error.reason}.") from error
-    finally:
-        progress.clear()
+    with located(reader), working() as progress:
+        content = build_index(path, reader, encoder, kind, overwrite, progress, fit=True, id_field=id_field)
     warn_of_unmatched_fields(encoder)
+    warn_of_recall(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
     click.echo(
-        f"Indexed {counted:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",
+        f"Indexed {content.documents:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",
         err=True,
     )
 

@@ -6,11 +6,12 @@ import importlib.metadata
 import json
 import platform
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from mbat_cli.options import find_index, index_option
+from mbat_cli.options import find_index, folder_bytes, index_option
 
 
 @click.command()
@@ -40,22 +41,25 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
     except IndexNotFoundError:
         return None
     with Index.open(path) as index:
-        manifest = index.manifest
+        content = index.content
         return {
             "path": str(path),
-            "documents": len(index),
-            "kind": manifest.kind,
+            "documents": content.documents,
+            "kind": content.kind,
+            "recall": content.recall and asdict(content.recall),
             "encoder": repr(index.encoder),
-            "fingerprint": manifest.fingerprint,
-            "format": manifest.format_version,
-            "made by mbat": manifest.library_version,
-            "bytes": sum(record.bytes for record in manifest.files.values()),
+            "fingerprint": content.fingerprint,
+            "id field": content.id_field,
+            "segments": len(content.segments),
+            "bytes": folder_bytes(path),
+            "format": index.manifest.format_version,
+            "made by mbat": index.manifest.library_version,
         }
 
 
 def _installed() -> dict[str, str]:
     from mbat.building import library_version
-    from mbat_indexes.faiss_flat import installed_faiss
+    from mbat_indexes.faiss_library import installed_faiss
 
     faiss = installed_faiss()
     named = ", ".join(f"{name} {version}" for name, version in faiss.items())

@@ -12,10 +12,13 @@ from typing import Any
 import click
 
 from mbat.errors import MbatError
+from mbat_cli.changing import add, compact, delete, rebuild, upsert
 from mbat_cli.encoding import encode
+from mbat_cli.evaluating import evaluate
 from mbat_cli.indexing import index
 from mbat_cli.information import info
-from mbat_cli.querying import query
+from mbat_cli.querying import get, query
+from mbat_cli.verifying import verify
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -47,7 +50,7 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, encode, info):
+for _command in (index, query, get, add, upsert, delete, compact, rebuild, verify, evaluate, encode, info):
     cli.add_command(_command)
 
 
@@ -62,7 +65,7 @@ def main() -> None:
 def run(command: Callable[..., Any]) -> int:
     """Run a click command; return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
-        command(standalone_mode=False)
+        status = command(standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -74,7 +77,8 @@ def run(command: Callable[..., Any]) -> int:
         return 130
     except BrokenPipeError:
         _forget_output()
-    return 0
+        return 0
+    return status if isinstance(status, int) else 0  # an Exit is returned, commands return nothing
 
 
 def _forget_output() -> None:

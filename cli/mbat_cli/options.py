@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from mbat.errors import IndexNotFoundError
+from mbat.errors import DocumentError, IndexNotFoundError, SourceError
+from mbat.sources import Reader
+from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from mbat import Encoder
+    from mbat.content import Content
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +44,43 @@ def input_options(command: F) -> F:
         help="What to do at a broken document: stop and change nothing, or leave it out and count it.",
     )(command)
     return click.argument("files", nargs=-1, required=True, metavar="FILE...")(command)
+
+
+def id_field_option(command: F) -> F:
+    """Add --id-field."""
+    return click.option(
+        "--id-field",
+        metavar="PATH",
+        help="Field that holds each document's id, as a.b; else that of mbat index, else running numbers.",
+    )(command)
+
+
+@contextmanager
+def located(reader: Reader) -> Iterator[None]:
+    """Say in which file and line a document is that cannot be encoded."""
+    try:
+        yield
+    except DocumentError as error:
+        raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
+
+
+@contextmanager
+def working() -> Iterator[ProgressLine]:
+    """Show how far the work is, as long as it lasts."""
+    progress = ProgressLine()
+    try:
+        yield progress
+    finally:
+        progress.clear()
+
+
+def effort_option(command: F) -> F:
+    """Add --effort."""
+    return click.option(
+        "--effort",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="The share of the vectors to look at, up to 1 for all; by default that of the kind.",
+    )(command)
 
 
 def config_option(command: F) -> F:
@@ -80,3 +121,24 @@ def find_index(given: str | None) -> Path:
         return Path(found[0])
     saw = f"there are {', '.join(found)} here" if found else "there is no *.mbat here"
     raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")
+
+
+def warn_of_recall(content: Content) -> None:
+    """Say on stderr if searches find too few of the true neighbours."""
+    from mbat.measuring import ENOUGH
+
+    if content.recall is not None and content.recall.at_10 < ENOUGH:
+        click.echo(
+            f"Note: of the ten nearest a search finds {content.recall.at_10:.1%}, measured on "
+            f"{content.recall.queries:,} documents. More with mbat query --effort, all with mbat rebuild --kind flat.",
+            err=True,
+        )
+
+
+def folder_bytes(path: Path) -> int:
+    """Return how large the files in a folder are together."""
+    total = 0
+    for file in path.iterdir():
+        with suppress(FileNotFoundError):  # it has just been removed
+            total += file.stat().st_size
+    return total

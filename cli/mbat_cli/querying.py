@@ -13,10 +13,10 @@ import click
 import orjson
 
 from mbat.errors import SourceError
-from mbat_cli.options import find_index, index_option
+from mbat_cli.options import effort_option, find_index, index_option
 
 if TYPE_CHECKING:
-    from mbat import Hit, Index
+    from mbat import Hit
 
 _BATCH: Final = 64
 _LEAST_WIDTH: Final = 20
@@ -26,8 +26,17 @@ _LEAST_WIDTH: Final = 20
 @click.argument("document", required=False, metavar="[DOCUMENT | @FILE | -]")
 @index_option
 @click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to find.")
+@click.option("--where", metavar="EXPR", help="What documents must be like, as: price < 10 and tags contains 'new'.")
+@effort_option
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
-def query(document: str | None, index_path: str | None, k: int, as_json: bool | None) -> None:
+def query(
+    document: str | None,
+    index_path: str | None,
+    k: int,
+    where: str | None,
+    effort: float | None,
+    as_json: bool | None,
+) -> None:
     """Find the documents most like DOCUMENT.
 
     DOCUMENT is JSON, whole or only the fields that matter; @FILE takes it from a file, and - takes one query
@@ -36,6 +45,7 @@ def query(document: str | None, index_path: str | None, k: int, as_json: bool | 
     \b
       mbat query '{"name": "Bob"}'
       mbat query @bob.json -k 3 | jq .id
+      mbat query '{"name": "Bob"}' --where "born >= 1950 and address.city = 'Oslo'"
       cat queries.jsonl | mbat query -
     """
     many = document == "-" or (document is None and not sys.stdin.isatty())
@@ -46,18 +56,36 @@ def query(document: str | None, index_path: str | None, k: int, as_json: bool | 
 
     with Index.open(find_index(index_path)) as opened:
         table = sys.stdout.isatty() if as_json is None else not as_json
-        _answer(opened, queries, k, many, table)
+        number = 0
+        while batch := list(islice(queries, _BATCH)):
+            for hits in opened.search_batch(batch, k, where, effort=effort):
+                _print(hits, number if many else None, table)
+                number += 1
 
 
-def _answer(index: Index, queries: Iterator[Any], k: int, many: bool, table: bool) -> None:
-    number = 0
-    while batch := list(islice(queries, _BATCH)):
-        for hits in index.search_batch(batch, k):
-            if table:
-                _print_table(hits, number if many else None)
-            else:
-                _print_lines(hits, number if many else None)
-            number += 1
+@click.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@index_option
+def get(ids: tuple[str, ...], index_path: str | None) -> None:
+    """Print the documents with these ids, a line of JSON each."""
+    from mbat.index import Index
+
+    path = find_index(index_path)
+    with Index.open(path) as index:
+        for one in ids:
+            try:
+                document = index.get(one)
+            except KeyError:
+                raise SourceError(f"There is no document with the id {one!r} in {path}.") from None
+            sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
+            sys.stdout.buffer.flush()
+
+
+def _print(hits: list[Hit], number: int | None, table: bool) -> None:
+    if table:
+        _print_table(hits, number)
+    else:
+        _print_lines(hits, number)
 
 
 def _print_lines(hits: Iterable[Hit], number: int | None) -> None:

@@ -22,7 +22,7 @@ _PARQUET: Final = ".parquet"
 class VectorFile(Protocol):
     """A file that vectors are written to, in order, once it is opened."""
 
-    def add(self, rows: NDArray[np.float32], ids: Sequence[str] | None) -> None:
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
         """Write some vectors, and their ids if the file is to have any."""
 
 
@@ -77,7 +77,7 @@ class _NumpyFile:
                 self._file.seek(0)
                 self._write_header()
 
-    def add(self, rows: NDArray[np.float32], ids: Sequence[str] | None) -> None:
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
         rows.tofile(self._file)
         self._rows += len(rows)
 

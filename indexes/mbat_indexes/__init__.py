@@ -4,24 +4,33 @@ Nothing here knows of JSON or of encoders.
 
 Examples
 --------
+>>> import tempfile
 >>> import numpy as np
->>> index = make_index("exact", dim=2)
->>> index.add(np.array([7, 9]), np.array([[1, 0], [0, 1]], dtype=np.float32))
->>> scores, ids = index.search(np.array([[0.6, 0.8]], dtype=np.float32), k=1)
+>>> from pathlib import Path
+>>> path = Path(tempfile.mkdtemp()) / "vectors"
+>>> with index_writer("flat", path, dim=2) as writer:
+...     writer.add(np.array([7, 9]), np.array([[1, 0], [0, 1]], dtype=np.float32))
+>>> scores, ids = load_index("flat", path).search(np.array([[0.6, 0.8]], dtype=np.float32), k=1)
 >>> ids.tolist(), scores.round(6).tolist()
 ([[9]], [[0.800000011920929]])
 """
 
-from mbat_indexes.kinds import KINDS, index_writer, load_index, make_index
-from mbat_indexes.protocol import IndexFileError, MissingFaissError, VectorIndex, VectorWriter
+from mbat_indexes.exact import exact_index
+from mbat_indexes.files import index_writer, load_index, segment_files
+from mbat_indexes.kinds import KINDS, Kind
+from mbat_indexes.protocol import NO_ID, IndexFileError, MissingFaissError, VectorIndex
+from mbat_indexes.writing import VectorWriter
 
 __all__ = [
     "KINDS",
+    "NO_ID",
     "IndexFileError",
+    "Kind",
     "MissingFaissError",
     "VectorIndex",
     "VectorWriter",
+    "exact_index",
     "index_writer",
     "load_index",
-    "make_index",
+    "segment_files",
 ]

@@ -1,70 +1,80 @@
-"""The kinds of index by name."""
+"""The table of kinds: what each is and can do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
-
-from mbat_indexes.exact import ExactIndex, ExactWriter
-from mbat_indexes.faiss_flat import FACTORIES, FlatIndex, FlatWriter
-from mbat_indexes.protocol import VectorIndex, VectorWriter
-
-KINDS: Final = ("exact", *FACTORIES)
-"""Names of the kinds. All three compare every vector; ``flat-fp16`` rounds the stored ones to float16."""
+from dataclasses import dataclass
+from typing import Final, Literal
 
 
-def make_index(kind: str, dim: int) -> VectorIndex:
-    """Return an empty index.
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of index is and can do.
 
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-    MissingFaissError
-        If the kind needs FAISS and it is not installed.
+    Attributes
+    ----------
+    name : str
+        Its name.
+    summary : str
+        What it is, in a line.
+    factory : str or None
+        What FAISS calls it, with the number of lists as ``{lists}`` and of parts of a vector as ``{parts}``;
+        None for numpy.
+    code_bits : float
+        Bits for each number of a vector in what a search reads first.
+    half : bool
+        Whether vectors, and so scores, are rounded to float16.
+    copy : bool
+        Whether candidates are found by codes, and scored from a copy of the vectors in a second file.
+    candidates : int
+        How many candidates are scored for each vector that is wanted.
+    effort : {"nprobe", "efSearch"} or None
+        The parameter of FAISS that `effort` sets; None where every vector is looked at.
+    overhead : int
+        Bytes for each vector besides codes and copy.
     """
-    _check(kind)
-    return ExactIndex(dim) if kind == "exact" else FlatIndex(dim, kind)
+
+    name: str
+    summary: str
+    factory: str | None
+    code_bits: float
+    half: bool = False
+    copy: bool = False
+    candidates: int = 1
+    effort: Literal["nprobe", "efSearch"] | None = None
+    overhead: int = 16
+
+    @property
+    def trained(self) -> bool:
+        """Whether something is learnt from the vectors before they can be written."""
+        return self.copy or self.effort == "nprobe"
+
+    def searched_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector that a search may read: what should fit into memory."""
+        return round(dim * self.code_bits / 8) + self.overhead
+
+    def stored_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector on disk."""
+        return self.searched_bytes(dim) + (2 * dim if self.copy else 0)
 
 
-@contextmanager
-def index_writer(kind: str, path: Path, dim: int) -> Iterator[VectorWriter]:
-    """Write the file of an index from a stream of vectors; it is complete when the context ends without an error.
-
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-    MissingFaissError
-        If the kind needs FAISS and it is not installed.
-    """
-    _check(kind)
-    writer: VectorWriter = ExactWriter(path, dim) if kind == "exact" else FlatWriter(path, dim, kind)
-    try:
-        yield writer
-        writer.finish()
-    finally:
-        writer.close()
+def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, lists: bool = True) -> Kind:
+    summary = f"{summary}, the best candidates again as float16"
+    effort: Literal["nprobe"] | None = "nprobe" if lists else None
+    return Kind(name, summary, factory, bits, half=True, copy=True, candidates=candidates, effort=effort)
 
 
-def load_index(kind: str, path: Path) -> VectorIndex:
-    """Return the index that a file holds.
+_ALL: Final = (
+    Kind("exact", "every vector compared, by numpy alone and in memory", None, 32, overhead=8),
+    Kind("flat", "every vector compared", "Flat", 32, overhead=8),
+    Kind("flat-fp16", "every vector compared, as float16", "SQfp16", 16, half=True, overhead=8),
+    _codes("sq8", "every vector compared by 8 bits a number", "SQ8", 8, candidates=2, lists=False),
+    Kind("ivf", "vectors in lists, the nearest lists compared", "IVF{lists},Flat", 32, effort="nprobe"),
+    Kind("ivf-fp16", "as ivf, but float16", "IVF{lists},SQfp16", 16, half=True, effort="nprobe"),
+    # Without the rotation (RR) a bit for each number says little: sums of sparse atoms are not spread evenly.
+    _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8),
+    _codes("ivf-pq", "as ivf, by 1 bit a number, product quantization", "IVF{lists},PQ{parts}", 1, candidates=8),
+    Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=300),
+)
 
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-    IndexFileError
-        If the file holds no index of the kind.
-    MissingFaissError
-        If the kind needs FAISS and it is not installed.
-    """
-    _check(kind)
-    return ExactIndex.load(path) if kind == "exact" else FlatIndex.load(path, kind)
-
-
-def _check(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"There is no kind of index {kind!r}; there are {', '.join(KINDS)}.")
+KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}
+"""The kinds by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -25,7 +24,7 @@ class MissingFaissError(ImportError):
 
 
 class VectorIndex(Protocol):
-    """Vectors with integer ids, searched by inner product.
+    """Vectors with integer ids that rise, searched by inner product; what is in it does not change.
 
     Attributes
     ----------
@@ -41,24 +40,21 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Return the number of vectors."""
 
-    def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors.
+    def ids(self) -> Ids:
+        """Return the ids of the vectors, rising."""
 
-        Parameters
-        ----------
-        ids : int64 array of shape (n,)
-            Not negative; none twice, here or in the index.
-        vectors : float32 array of shape (n, dim)
-            Finite.
-
-        Raises
-        ------
-        ValueError
-            If ids or vectors are not as said; nothing is added.
-        """
-
-    def search(self, queries: Vectors, k: int) -> tuple[Scores, Ids]:
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        effort: float | None = None,
+        allowed: Ids | None = None,
+        excluded: Ids | None = None,
+    ) -> tuple[Scores, Ids]:
         """Return the k best vectors for each query, best first, equal scores by rising id.
+
+        If k vectors may be found, k are found, whatever the kind, the effort and the ids allowed and excluded.
 
         Parameters
         ----------
@@ -66,36 +62,22 @@ class VectorIndex(Protocol):
             Finite.
         k : int
             At least 1.
+        effort : float, optional
+            The share of the vectors to look at, above 0 and up to 1, where all are compared exactly. The default is
+            that of the kind. Kinds that compare all vectors in any case take it and are not changed by it.
+        allowed : int64 array, optional
+            Sorted; only these are found. Ids that the index lacks are passed over, here and in `excluded`.
+        excluded : int64 array, optional
+            Sorted; none of these is found.
 
         Returns
         -------
         scores : float32 array of shape (m, k)
-            Inner products; -inf past the number of vectors.
+            Inner products of the queries with the vectors as they are stored, which is rounded to float16 in some
+            kinds; -inf past the number of vectors. A score depends on the query and the stored vector alone.
         ids : int64 array of shape (m, k)
             The vectors' ids; NO_ID past the number of vectors.
         """
-
-    def save(self, path: Path) -> None:
-        """Write the index to a file."""
-
-
-class VectorWriter(Protocol):
-    """The file of a vector index, made from a stream of vectors."""
-
-    def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors, as to a `VectorIndex`, but with ids that rise from call to call.
-
-        Raises
-        ------
-        ValueError
-            If ids or vectors are not as they should be; nothing is added.
-        """
-
-    def finish(self) -> None:
-        """Complete the file; without this it holds no index."""
-
-    def close(self) -> None:
-        """Let go of the file."""
 
 
 def checked_vectors(vectors: Any, dim: int) -> Vectors:
@@ -115,13 +97,13 @@ def checked_vectors(vectors: Any, dim: int) -> Vectors:
     return array
 
 
-def checked_ids(ids: Any, count: int) -> Ids:
-    """Return ids as contiguous int64 of shape (count,), each at least 0 and different from the others.
+def checked_rising(ids: Any, count: int, last: int) -> Ids:
+    """Return ids as contiguous int64 of shape (count,), if they rise and the first is above the last one before.
 
     Raises
     ------
     ValueError
-        If they are not.
+        If they are not and do not.
     """
     array = np.ascontiguousarray(ids)
     if array.shape != (count,) or (count and array.dtype.kind not in "iu"):
@@ -129,22 +111,25 @@ def checked_ids(ids: Any, count: int) -> Ids:
     array = array.astype(np.int64)
     if count and array.min() < 0:
         raise ValueError(f"Ids start at 0; {int(array.min())} is less.")
-    if len(np.unique(array)) != count:
-        raise ValueError("An id is given twice.")
+    if count and (np.diff(array, prepend=last) <= 0).any():
+        raise ValueError("Ids have to rise when an index is written as a stream.")
     return array
 
 
-def checked_rising(ids: Any, count: int, last: int) -> Ids:
-    """Return ids as `checked_ids` does, if they rise and the first is above the last one before.
+def checked_sorted(ids: Any, name: str) -> Ids:
+    """Return ids to allow or to exclude as int64, if they are integers in rising order.
 
     Raises
     ------
     ValueError
-        If they are not and do not.
+        If they are not.
     """
-    array = checked_ids(ids, count)
-    if count and (np.diff(array, prepend=last) <= 0).any():
-        raise ValueError("Ids have to rise when an index is written as a stream.")
+    array = np.asarray(ids)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise ValueError(f"{name} has to be one row of integer ids, and not {array.dtype} of shape {array.shape}.")
+    array = array.astype(np.int64, copy=False)
+    if (array[1:] < array[:-1]).any():
+        raise ValueError(f"The ids in {name} have to be sorted.")
     return array
 
 
@@ -155,12 +140,8 @@ def checked_k(k: int) -> int:
     return int(k)
 
 
-def ranked(scores: Scores, ids: Ids, k: int) -> tuple[Scores, Ids]:
-    """Return the k best of each row, equal scores by rising id, filled up to k with NO_ID."""
-    order = np.lexsort((ids, -scores), axis=1)[:, :k]
-    scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-    missing = k - scores.shape[1]
-    if missing > 0:
-        scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
-        ids = np.pad(ids, ((0, 0), (0, missing)), constant_values=NO_ID)
-    return scores, ids
+def checked_effort(effort: float) -> float:
+    """Return effort if it is a number above 0 and up to 1, else raise ValueError."""
+    if not isinstance(effort, int | float | np.number) or isinstance(effort, bool) or not 0 < effort <= 1:
+        raise ValueError(f"effort is the share of the index to look at, above 0 and up to 1; {effort!r} is not.")
+    return float(effort)

@@ -23,7 +23,7 @@ import orjson
 
 from mbat import Index
 from mbat.encoder import BATCH, Encoder, batched
-from mbat.store import DocumentStore
+from mbat.writable_store import WritableStore
 from mbat_indexes import index_writer
 
 
@@ -100,13 +100,13 @@ def split(lines: list[bytes], folder: Path) -> None:
     del batches
 
     def store() -> None:
-        with DocumentStore.create(folder / "speed.sqlite") as opened:
-            opened.add(0, [str(row) for row in range(len(lines))], lines)
-            opened.commit()
+        with WritableStore.create(folder / "speed.sqlite") as opened:
+            opened.add(1, [str(row) for row in range(len(lines))], lines)
+            opened.finish()
 
     def search_index() -> None:
         count = 0
-        with index_writer("flat", folder / "speed.faiss", fitted.dim) as writer:
+        with index_writer("flat", folder / "speed.faiss", fitted.dim, len(lines)) as writer:
             for vectors in rows:
                 writer.add(np.arange(count, count + len(vectors)), vectors)
                 count += len(vectors)

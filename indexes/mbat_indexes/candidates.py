@@ -1,0 +1,118 @@
+"""One search for all kinds that find candidates by a structure of their own.
+
+The principle is:
+
+1. A kind finds candidates quickly, perhaps too few, in any order among equals, or by rounded scores.
+2. Candidates that may not be found are dropped, and the others scored anew from their stored vectors.
+3. Queries that have too few by then are asked again with more effort, and at last compared with every vector that may
+   be found. So k are found where there are k, and no selector of a library has to be trusted for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from mbat_indexes.protocol import NO_ID, Ids, IndexFileError, Scores, Vectors
+from mbat_indexes.stored import BLOCK_NUMBERS, ROUNDING, Mask, Positions, StoredIndex, dots
+
+_MARGIN: Final = 8  # candidates beyond k, so that equal scores at the k-th place are rarely cut
+_WIDER: Final = 4  # how much more is looked at when it was too little
+_FEW: Final = 8  # where one in so many vectors may be found, comparing just those is quicker than comparing all
+
+
+class Finder(Protocol):
+    """What a kind does by itself, with vectors known by their position, from 0.
+
+    Attributes
+    ----------
+    exhaustive : bool
+        Whether every vector is looked at, whatever the effort.
+    selects : bool
+        Whether it can pass over vectors that may not be found.
+    candidates : int
+        How many candidates are needed for each vector wanted; more than 1 where their scores are rounded.
+    effort : float
+        The share of the vectors looked at by default.
+    """
+
+    exhaustive: bool
+    selects: bool
+    candidates: int
+    effort: float
+
+    def rows(self, positions: Positions | slice) -> Vectors:
+        """Return stored vectors as float32."""
+
+    def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
+        """Return candidates for each query, best first by a score that may be rounded; NO_ID where there is none."""
+
+
+class CandidateIndex(StoredIndex):
+    """A `VectorIndex` that compares a query with the vectors that a finder finds.
+
+    Parameters
+    ----------
+    kind, ids, dim
+        As for `StoredIndex`.
+    finder : Finder
+        Holds the vectors.
+    """
+
+    def __init__(self, kind: str, ids: Ids, dim: int, finder: Finder) -> None:
+        super().__init__(kind, ids, dim, finder.rows)
+        self._finder = finder
+
+    def _best(self, queries: Vectors, wanted: int, effort: float | None, live: Mask | None) -> tuple[Scores, Positions]:
+        """Return the scores and positions of the best for each query; there are as many as wanted."""
+        finder, share = self._finder, 1.0 if live is None else np.count_nonzero(live) / len(self)
+        effort = (effort or finder.effort) / share
+        count = int(np.ceil((wanted + _MARGIN) * finder.candidates / (1 if finder.selects else share)))
+        scores = np.empty((len(queries), wanted), dtype=np.float32)
+        positions = np.empty((len(queries), wanted), dtype=np.int64)
+        left = np.arange(len(queries))
+        while len(left) and count * _WIDER <= len(self) and (share * _FEW > 1 if finder.exhaustive else effort < 1):
+            found, places, enough = self._attempt(queries[left], wanted, count, min(effort, 1.0), live)
+            scores[left[enough]], positions[left[enough]] = found[enough], places[enough]
+            left = left[~enough]
+            count, effort = count * _WIDER, effort * _WIDER
+        if len(left):
+            scores[left], positions[left] = super()._best(queries[left], wanted, None, live)
+        return scores, positions
+
+    def _attempt(
+        self, queries: Vectors, wanted: int, count: int, effort: float, live: Mask | None
+    ) -> tuple[Scores, Positions, Mask]:
+        """Return the best of some candidates, and for which queries they are enough."""
+        rounded, candidates = self._finder.nearest(queries, count, effort, live if self._finder.selects else None)
+        if candidates.max() >= len(self) or candidates.min() < NO_ID:
+            raise IndexFileError(f"The index of kind {self.kind!r} names vectors that it does not hold.")
+        exhausted = candidates[:, -1] == NO_ID
+        if live is not None:
+            candidates = np.where(live[candidates], candidates, NO_ID)
+        scores = self._scores(queries, candidates)
+        order = np.lexsort((candidates, -scores), axis=1)[:, :wanted]
+        last = order[:, -1:]
+        full = np.take_along_axis(candidates, last, 1)[:, 0] != NO_ID
+        complete = exhausted | self._clear(queries, rounded, np.take_along_axis(candidates, last, 1)[:, 0], last)
+        scores, candidates = np.take_along_axis(scores, order, 1), np.take_along_axis(candidates, order, 1)
+        return scores, candidates, full & complete
+
+    def _clear(self, queries: Vectors, rounded: Scores, candidates: Positions, last: Positions) -> Mask:
+        """Tell whether the candidates go on past all that may share the score of the last one that is wanted."""
+        rows = self._rows(np.maximum(candidates, 0))
+        norms = np.linalg.norm(queries, axis=1) * np.linalg.norm(rows, axis=1)
+        clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * ROUNDING * norms
+        return clear
+
+    def _scores(self, queries: Vectors, candidates: Positions) -> Scores:
+        """Return the score of each candidate from its stored vector, -inf for NO_ID."""
+        scores = np.empty(candidates.shape, dtype=np.float32)
+        step = max(1, BLOCK_NUMBERS // (candidates.shape[1] * self.dim))
+        for start in range(0, len(queries), step):
+            block = candidates[start : start + step]
+            rows = self._rows(np.maximum(block, 0).ravel()).reshape(*block.shape, self.dim)
+            scores[start : start + step] = dots("qcd,qd->qc", rows, queries[start : start + step])
+        scores[candidates == NO_ID] = -np.inf
+        return scores

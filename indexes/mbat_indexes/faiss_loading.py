@@ -1,0 +1,171 @@
+"""Reading the FAISS indexes that are built, and finding candidates in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mbat_indexes.candidates import CandidateIndex
+from mbat_indexes.faiss_building import factory_of
+from mbat_indexes.faiss_flat import codes_of
+from mbat_indexes.faiss_library import check_size, check_type, lists_of, load_faiss, make_index, read_file
+from mbat_indexes.kinds import Kind
+from mbat_indexes.protocol import IndexFileError, Scores, Vectors
+from mbat_indexes.spool import StoredRows, copy_file
+from mbat_indexes.stored import Mask, Positions, Rows
+
+_ID_BYTES: Final = 8
+
+
+class CodesFinder:
+    """Compares every vector by its code."""
+
+    exhaustive, selects, effort = False, False, 1 / 8
+
+    def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
+        self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
+
+    def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
+        """Return the best by their codes, whatever the effort."""
+        found: tuple[Scores, Positions] = self._index.search(queries, count)
+        return found
+
+
+class ListsFinder:
+    """Compares the vectors of those inverted lists that are nearest to the query."""
+
+    exhaustive, selects = False, True
+
+    def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
+        self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
+        self._lists = int(lists_of(index).nlist)
+        self.effort = lists_of(index).nprobe / self._lists
+
+    def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
+        """Return the best of that share of the lists."""
+        faiss = load_faiss()
+        bits = None if live is None else np.packbits(live, bitorder="little")
+        selector = None if bits is None else faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+        params = faiss.SearchParametersIVF(nprobe=max(1, int(np.ceil(effort * self._lists - 1e-6))), sel=selector)
+        if isinstance(self._index, faiss.IndexPreTransform):
+            params = faiss.SearchParametersPreTransform(index_params=params)
+        found: tuple[Scores, Positions] = self._index.search(queries, count, params=params)
+        return found
+
+
+class GraphFinder:
+    """Walks from neighbour to neighbour."""
+
+    exhaustive, selects, candidates = False, False, 1
+
+    def __init__(self, outer: Any, index: Any, rows: Rows) -> None:
+        self._outer, self._index, self.rows = outer, index, rows
+        self.effort = min(1.0, index.hnsw.efSearch / max(1, index.ntotal))
+
+    def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
+        """Return the best of as many candidates as that share of the vectors."""
+        held = max(count, int(np.ceil(effort * self._index.ntotal)))
+        params = load_faiss().SearchParametersHNSW(efSearch=held)
+        found: tuple[Scores, Positions] = self._index.search(queries, count, params=params)
+        return found
+
+
+def load_built(path: Path, kind: Kind) -> CandidateIndex:
+    """Return the index of a file, memory-mapped: its files must stay as they are while the index is in use.
+
+    Raises
+    ------
+    IndexFileError
+        If they hold none of this kind.
+    """
+    outer, index, ids = read_file(path, kind.name, lists=kind.effort == "nprobe")
+    finder: CodesFinder | ListsFinder | GraphFinder
+    if kind.effort == "efSearch":
+        _check_graph(path, kind, index)
+        vectors = (
+            codes_of(load_faiss().downcast_index(index.storage)).view("<f2")
+            if len(ids)
+            else np.zeros((0, index.d), np.float16)
+        )
+        finder = GraphFinder(outer, index, lambda positions: vectors[positions].astype(np.float32))
+    elif kind.effort == "nprobe":
+        _check_lists(path, kind, index)
+        rows = StoredRows(copy_file(path), index.d, len(ids), kind.half) if kind.copy else _rows_of_lists(path, index)
+        finder = ListsFinder(outer, index, rows, kind.candidates)
+    else:
+        check_type(path, kind.name, index, make_index(index.d, factory_of(kind, index.d, 0)))
+        _check_codes(path, kind, index)
+        finder = CodesFinder(outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates)
+    return CandidateIndex(kind.name, ids, index.d, finder)
+
+
+def _check_codes(path: Path, kind: Kind, index: Any) -> None:
+    trained = load_faiss().vector_to_array(index.sq.trained)
+    if len(trained) != 2 * index.d or index.codes.size() != index.ntotal * index.code_size:
+        raise IndexFileError(f"{path} has not as many codes as vectors.")
+    check_size(
+        path, index.d, factory_of(kind, index.d, 0), trained.nbytes + index.ntotal * (index.code_size + _ID_BYTES)
+    )
+
+
+def _check_lists(path: Path, kind: Kind, index: Any) -> None:
+    inner = lists_of(index)
+    lists, count = int(getattr(inner, "nlist", 0)), int(index.ntotal)
+    if not 1 <= lists <= max(1, count):
+        raise IndexFileError(f"{path} holds a FAISS index of another kind than {kind.name!r}.")
+    expected = make_index(index.d, factory_of(kind, index.d, lists))
+    check_type(path, kind.name, index, expected)
+    check_type(path, kind.name, inner, lists_of(expected))
+    check_type(path, kind.name, load_faiss().downcast_index(inner.quantizer), lists_of(expected).quantizer)
+    stored = load_faiss().downcast_InvertedLists(inner.invlists)
+    stored.prefetch_nthread = 0  # threads that read ahead cost more than they save
+    end = stored.lists.at(0).offset + count * (inner.code_size + _ID_BYTES) + _ID_BYTES * (1 + count)
+    if (stored.nlist, stored.code_size, inner.quantizer.ntotal) != (lists, inner.code_size, lists):
+        raise IndexFileError(f"{path} does not have the {lists:,} lists that it should.")
+    if stored.compute_ntotal() != count or path.stat().st_size != end:
+        raise IndexFileError(f"{path} should have {end:,} bytes for {count:,} vectors.")
+    if not 1 <= inner.nprobe <= lists:
+        raise IndexFileError(f"{path} says to look at {inner.nprobe} of {lists:,} lists.")
+
+
+def _rows_of_lists(path: Path, index: Any) -> Rows:
+    """Return how to read the vectors out of the lists."""
+    try:
+        index.make_direct_map()
+    except RuntimeError as error:
+        raise IndexFileError(f"The lists in {path} are damaged: {str(error).splitlines()[-1]}") from error
+    if (load_faiss().vector_to_array(index.direct_map.array) < 0).any():
+        raise IndexFileError(f"The lists in {path} are damaged: a vector is missing.")
+
+    def rows(positions: Positions | slice) -> Vectors:
+        wanted = np.arange(positions.start, positions.stop) if isinstance(positions, slice) else positions
+        vectors: Vectors = index.reconstruct_batch(wanted)
+        return vectors
+
+    return rows
+
+
+def _check_graph(path: Path, kind: Kind, index: Any) -> None:
+    faiss = load_faiss()
+    expected = make_index(index.d, factory_of(kind, index.d, 0))
+    check_type(path, kind.name, index, expected)
+    storage, count, graph = faiss.downcast_index(index.storage), int(index.ntotal), index.hnsw
+    check_type(path, kind.name, storage, faiss.downcast_index(expected.storage))
+    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
+    links = int(graph.neighbors.size())
+    check_size(path, index.d, factory_of(kind, index.d, 0), count * (4 + 8 + storage.code_size + _ID_BYTES) + 4 * links)
+    neighbours = faiss.rev_swig_ptr(graph.neighbors.data(), links) if links else np.zeros(0, np.int32)
+    whole = (
+        (storage.ntotal, len(levels), len(offsets)) == (count, count, count + 1)
+        and storage.codes.size() == count * storage.code_size
+        and (np.diff(offsets.astype(np.int64)) >= 0).all()
+        and offsets[-1] == links
+        and neighbours.min(initial=-1) >= -1
+        and neighbours.max(initial=-1) < count
+        and -1 <= graph.entry_point < max(1, count)
+        and graph.max_level == levels.max(initial=0) - 1
+    )
+    if not whole:
+        raise IndexFileError(f"The graph in {path} is damaged.")

@@ -1,0 +1,181 @@
+"""Adding, replacing and dropping documents."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import orjson
+
+from mbat.changing import Change, changing, kept_segments, row_of
+from mbat.encoder import BATCH, Encoder, batched
+from mbat.errors import DocumentError, ParameterError
+from mbat.progress import Progress, silent
+from mbat.reading import encoder_of_index
+from mbat.sources import Record
+from mbat.store import Stored
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a change did, in numbers of documents.
+
+    Attributes
+    ----------
+    added, replaced : int
+        Documents with new ids, and with ids that were there.
+    unchanged : int
+        Documents that were there as they are, and were left alone.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+
+
+def put_documents(
+    folder: Path, records: Iterable[Record], known: Encoder, replacing: bool, progress: Progress = silent
+) -> Changes:
+    """Add documents to an index, as one change.
+
+    Parameters
+    ----------
+    folder : Path
+        The index.
+    records : iterable of Record
+        Those without an id are numbered.
+    known : Encoder
+        Used if it is the index's still.
+    replacing : bool
+        Whether a document takes the place of the one with its id, as if each was put there after the other; else an
+        id that is taken is an error.
+    progress : callable
+        Told how far the work is.
+
+    Raises
+    ------
+    ParameterError
+        If an id is taken.
+    DocumentError
+        If a document cannot be encoded; with its position among the records.
+    IndexBusyError, IndexFolderError
+        See `changing`. In each case nothing has changed.
+    """
+    with changing(folder) as change:
+        encoder = encoder_of_index(change.store, change.before, folder, known)
+        arrivals = _Arrivals(change, replacing)
+        done = 0
+        for batch in _distinct(records):
+            arrivals.take(batch)
+            done += len(batch)
+            progress("read", done, None)
+        if arrivals.positions:
+            keep = kept_segments(change.before, len(change.store.dropped()), len(arrivals.positions))
+            kind = "flat" if keep else change.before.kind
+            try:
+                segments = change.rewrite(keep, encoder, kind, progress)
+            except DocumentError as error:
+                after = change.before.segments[keep - 1].last if keep else 0
+                position = arrivals.positions[row_of(change.store, after, error) - arrivals.first_row]
+                raise DocumentError(error.reason, error.path, position) from None
+            change.commit(segments, numbered=arrivals.numbered)
+        return arrivals.changes()
+
+
+def drop_documents(folder: Path, ids: Iterable[str]) -> int:
+    """Drop the documents with some ids, as one change; return how many there were.
+
+    Raises
+    ------
+    IndexBusyError, IndexFolderError
+        See `changing`; nothing has changed.
+    """
+    with changing(folder) as change:
+        dropped = 0
+        for batch in batched(ids, BATCH):
+            found = change.store.found(list(set(batch)), damaged_too=True)
+            change.store.drop([stored.row for stored in found.values()])
+            dropped += len(found)
+        if dropped:
+            change.commit(change.before.segments)
+        return dropped
+
+
+class _Arrivals:
+    """Documents on their way into the store."""
+
+    def __init__(self, change: Change, replacing: bool) -> None:
+        self._store, self._replacing = change.store, replacing
+        self.numbered = change.before.numbered
+        self.first_row = self._store.last_row() + 1
+        self.positions = array("q")
+        """The place among all documents given of each that went into a new row."""
+        self._seen = self._added = self._replaced = 0
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Put documents with different ids into the store."""
+        ids = [record.id for record in records if record.id is not None]
+        there = self._store.found(ids, damaged_too=True)
+        if there and not self._replacing:
+            self._refuse(next(iter(there.values())))
+        numbers = iter(self._numbers(len(records) - len(ids)))
+        new = [
+            (position, next(numbers) if record.id is None else record.id, record.text)
+            for position, record in enumerate(records, start=self._seen)
+            if record.id not in there or not _same(there[record.id], record)
+        ]
+        replaced = [there[one].row for _, one, _ in new if one in there]
+        self._store.drop(replaced)
+        first = self.first_row + len(self.positions)
+        self._store.add(first, [one for _, one, _ in new], [text for _, _, text in new])
+        self.positions.extend(position for position, _, _ in new)
+        self._seen += len(records)
+        self._replaced += len(replaced)
+        self._added += len(new) - len(replaced)
+
+    def _refuse(self, there: Stored) -> NoReturn:
+        if there.row < self.first_row:
+            raise ParameterError(f"The id {there.id!r} is in the index already; upsert replaces its document.")
+        raise ParameterError(f"The id {there.id!r} is given to two documents; ids must differ.")
+
+    def _numbers(self, count: int) -> list[str]:
+        """Return the next running numbers that are no document's id."""
+        numbers: list[str] = []
+        while len(numbers) < count:
+            some = [str(self.numbered + i) for i in range(count - len(numbers))]
+            taken = self._store.found(some)
+            numbers += [one for one in some if one not in taken]
+            self.numbered += len(some)
+        return numbers
+
+    def changes(self) -> Changes:
+        """Return what was done."""
+        return Changes(self._added, self._replaced, self._seen - len(self.positions))
+
+
+def _same(stored: Stored, record: Record) -> bool:
+    """Tell whether a document is the one that is there: the same text, or the same JSON value."""
+    if not stored.whole:
+        return False
+    return stored.text == record.text or _canonical(orjson.loads(stored.text)) == _canonical(record.document)
+
+
+def _canonical(document: object) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _distinct(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield records in batches, in none of which an id is there twice."""
+    batch: list[Record] = []
+    ids: set[str] = set()
+    for record in records:
+        if len(batch) == BATCH or record.id in ids:
+            yield batch
+            batch, ids = [], set()
+        batch.append(record)
+        if record.id is not None:
+            ids.add(record.id)
+    yield batch

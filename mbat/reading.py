@@ -1,0 +1,159 @@
+"""Reading an index that others may be changing: each look is at one moment, and sees all changes finished by then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mbat.content import Content
+from mbat.embedding import TextFunction
+from mbat.encoder import Encoder
+from mbat.encoder_files import encoder_of
+from mbat.errors import IndexDamagedError, IndexVersionError
+from mbat.manifest import GOLDEN_DOCUMENT, MANIFEST_FILE, Manifest
+from mbat.sealing import damaged
+from mbat.segments import SegmentGoneError, Segments, load_segments
+from mbat.store import Store
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 20
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An index at one moment."""
+
+    manifest: Manifest
+    content: Content
+    encoder: Encoder
+    segments: Segments
+    store: Store
+
+
+class FolderReader:
+    """An index folder, open to be read.
+
+    Parameters
+    ----------
+    folder : Path
+    text : callable, optional
+        The text embedder of its encoder, if that has one.
+
+    Raises
+    ------
+    IndexNotFoundError, IndexDamagedError, IndexVersionError
+        If there is no index, its files are not what was written, or this version cannot use it.
+    ParameterError
+        If the text embedder is missing, or is one too many.
+    MissingExtraError
+        If FAISS is not installed.
+    """
+
+    def __init__(self, folder: Path, text: TextFunction | None = None) -> None:
+        self.folder = folder
+        self._text = text
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._view: View | None = None
+        try:
+            self.read(lambda view: None)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+            self._store = self._stamp = self._view = None
+
+    def read(self, action: Callable[[View], T]) -> T:
+        """Return what an action makes of the index as it is now; it may be called again if the index moves away."""
+        with self._lock:
+            for _ in range(_ATTEMPTS):
+                try:
+                    result = self._read(action)
+                except (SegmentGoneError, FileNotFoundError) as error:
+                    gone: Exception = error  # a writer has just put other files in their place, or they are lost
+                    continue
+                if result is not None:
+                    return result[0]
+                gone = damaged(str(self.folder), "it changes without end")
+                self.close()
+            if isinstance(gone, FileNotFoundError):
+                gone = damaged(str(self.folder), f"{gone.filename} is missing")
+            raise gone
+
+    def _read(self, action: Callable[[View], T]) -> tuple[T] | None:
+        """Return the result in a tuple, or None if the files changed while they were read as ones that do not."""
+        manifest, store = self._opened()
+        store.begin()
+        try:
+            result = action(self._current(manifest, store))
+        except IndexDamagedError:
+            if store.overtaken():
+                return None
+            raise
+        finally:
+            store.end()
+        return None if store.overtaken() else (result,)
+
+    def _opened(self) -> tuple[Manifest, Store]:
+        """Return the manifest that is there now, and its store."""
+        try:
+            status = (self.folder / MANIFEST_FILE).stat()
+            stamp = status.st_ino, status.st_mtime_ns
+        except FileNotFoundError:
+            stamp = None
+        if stamp is None or stamp != self._stamp or self._store is None:
+            self.close()
+            self._manifest = Manifest.read(self.folder)
+            self._store = Store.open(self.folder / self._manifest.database)
+            self._stamp = stamp
+        return self._manifest, self._store
+
+    def _current(self, manifest: Manifest, store: Store) -> View:
+        """Return the view of this moment: the last one if nothing has changed since."""
+        view = self._view
+        if view is None or view.content.version != store.version():
+            content = Content.parse(store.content(), str(store.path))
+            encoder = encoder_of_index(store, content, self.folder, view.encoder if view else None, self._text)
+            known = {segment.name: vectors for segment, vectors in view.segments.parts} if view else {}
+            dropped = store.dropped()
+            segments = load_segments(self.folder, content.segments, content.dim, dropped, known)
+            view = self._view = View(manifest, content, encoder, segments, store)
+        return view
+
+
+def encoder_of_index(
+    store: Store, content: Content, folder: Path, known: Encoder | None, text: TextFunction | None = None
+) -> Encoder:
+    """Return the encoder of an index: the known one if it is that.
+
+    Raises
+    ------
+    IndexDamagedError, IndexVersionError
+        If the encoder is not what was written, or would make other vectors here.
+    """
+    if known is not None and known.fingerprint == content.fingerprint:
+        return known
+    encoder = encoder_of(*store.encoder(), str(folder), text)
+    if encoder.fingerprint != content.fingerprint or encoder.dim != content.dim:
+        raise IndexVersionError(f"The encoder in {folder} is not the one its vectors were made with.")
+    if golden_vector(encoder) != content.golden:
+        raise IndexVersionError(
+            f"The encoder in {folder} makes other vectors here than where the index was made. "
+            "Run mbat verify --repair, or index the documents again."
+        )
+    return encoder
+
+
+def golden_vector(encoder: Encoder) -> str:
+    """Return the vector of the golden document, in hexadecimal."""
+    return encoder.encode_one(GOLDEN_DOCUMENT).tobytes().hex()
