@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mbat.arrow_library import pa, pc
 from mbat.arrow_records import documents
 from mbat.arrow_types import NULLS, Nulls, check_schema, members, plain_rows
-from mbat.code_points import code_points, ends, normal_form
+from mbat.code_points import code_points, ends, joined, normal_form
 from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind, Rows, Walker
 from mbat.complaints import located
 from mbat.errors import DocumentError, ParameterError
@@ -107,7 +107,8 @@ def table_rows(table: Any, nulls: Nulls = "missing") -> Iterator[ArrowRows]:
     for part in _tables(table):
         check_schema(part.schema)
         for start in range(0, part.num_rows, ROWS):
-            batches = part.slice(start, ROWS).combine_chunks().to_batches()
+            length = min(ROWS, part.num_rows - start)  # without columns, a slice is as long as it is asked to be
+            batches = part.slice(start, length).combine_chunks().to_batches()
             yield from (ArrowRows(batch, nulls) for batch in batches)
 
 
@@ -324,12 +325,14 @@ def _repeated(path: Paths, counts: Integers | Flags) -> Paths:
 
 def _text(strings: Any) -> tuple[NDArray[np.uint32], Integers]:
     """Return strings as `mbat.code_points.joined` does."""
+    if not len(strings):
+        return joined([])
     strings = _in_normal_form(strings)
     kind = strings.type
-    joined = pc.binary_join_element_wise(strings, pa.scalar("", kind), pa.scalar("\n", kind))
-    _, offsets, content = joined.buffers()
-    length = int(np.frombuffer(offsets, dtype=np.int64)[len(joined)]) if len(joined) else 1
-    text = str(content or b"", "utf-8")[: length - 1]
+    lines = pc.binary_join_element_wise(strings, pa.scalar("", kind), pa.scalar("\n", kind))
+    _, offsets, content = lines.buffers()
+    length = int(np.frombuffer(offsets, dtype=np.int64)[len(lines)])
+    text = str(memoryview(content)[: length - 1], "utf-8")
     return code_points(text), ends(pc.utf8_length(strings).to_numpy().astype(np.int64))
 
 

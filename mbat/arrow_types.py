@@ -117,8 +117,9 @@ def plain_rows(batch: Any) -> Any:
     columns = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            column.validate(full=True)
+            column.validate()
             columns.append(plain(column))
+            columns[-1].validate(full=True)  # only now, for what lies under nulls need not be valid
         except pa.ArrowInvalid as error:
             raise _refused((name,), f"the column is damaged, {error}") from error
         except DocumentError as error:
