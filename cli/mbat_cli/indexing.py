@@ -22,7 +22,7 @@ from mbat_cli.options import (
 )
 from mbat_indexes import KINDS
 
-_SUFFIXES: Final = (".gz", ".jsonl", ".ndjson", ".json")
+_SUFFIXES: Final = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @click.command()
@@ -46,7 +46,7 @@ def index(
     """Make an index of the documents in FILE...
 
     Files end in .jsonl or .ndjson (one document a line) or .json (an array of documents, or one), each also with
-    .gz after it; - is JSON lines on standard input.
+    .gz or .zst after it, or in .parquet (a row is a document); - is JSON lines on standard input.
     """
     from mbat.building import build_index, check_place
 
