@@ -27,6 +27,7 @@ from mbat.errors import DocumentError
 from mbat.paths import PathTable
 
 KIND_BITS: Final = 4
+KIND_MASK: Final = (1 << KIND_BITS) - 1
 
 
 class Kind(IntEnum):

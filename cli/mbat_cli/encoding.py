@@ -57,7 +57,8 @@ def encode(
 
 
 def _write(path: Path, reader: Reader, config: str | None, encoder_folder: str | None, progress: ProgressLine) -> int:
-    from mbat.encoder import BATCH, Encoder, batched
+    from mbat.encoder import BATCH, Encoder
+    from mbat.pipeline import batched
 
     with tempfile.TemporaryFile() as spool:
         if encoder_folder is None:
