@@ -144,7 +144,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
-            chosen = chosen_kind(kind, len(store), encoder.dim)
+            chosen, reason = chosen_kind(kind, len(store), encoder.dim)
             segments = _segments(path, store, encoder, chosen, kept, workers, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(
@@ -155,6 +155,7 @@ def _fill(
                 dim=encoder.dim,
                 fingerprint=encoder.fingerprint,
                 golden=golden_vector(encoder),
+                reason=reason,
                 id_field=id_field,
                 recall=measured_recall(path, store, encoder, segments),
                 segments=segments,
