@@ -127,6 +127,7 @@ def _train(index: Any, lists: int, rows: StoredRows) -> None:
     inner.cp.min_points_per_centroid = 1  # else FAISS writes to stderr
     inner.cp.max_points_per_centroid = len(sample)
     if hasattr(inner, "pq"):
+        inner.do_polysemous_training = False  # takes minutes, for a way to search that is not used
         inner.pq.cp.min_points_per_centroid = 1
         inner.pq.cp.max_points_per_centroid = 32
         sample = np.resize(sample, (max(len(sample), _PQ_CENTROIDS), rows.dim))
