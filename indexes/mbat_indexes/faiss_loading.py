@@ -89,11 +89,13 @@ def load_built(path: Path, kind: Kind) -> CandidateIndex:
     elif kind.effort == "nprobe":
         _check_lists(path, kind, index)
         rows = StoredRows(copy_file(path), index.d, len(ids), kind.half) if kind.copy else _rows_of_lists(path, index)
-        finder = ListsFinder(outer, index, rows, kind.candidates)
+        finder = ListsFinder(outer, index, rows, kind.candidates_for(index.d))
     else:
         check_type(path, kind.name, index, make_index(index.d, factory_of(kind, index.d, 0)))
         _check_codes(path, kind, index)
-        finder = CodesFinder(outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates)
+        finder = CodesFinder(
+            outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates_for(index.d)
+        )
     return CandidateIndex(kind.name, ids, index.d, finder)
 
 
