@@ -13,7 +13,7 @@ Everything after this works on flat arrays, without a Python object a value.
 
 from __future__ import annotations
 
-import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mbat.code_points import joined
 from mbat.complaints import located
 from mbat.errors import DocumentError
 from mbat.paths import PathTable
@@ -87,6 +88,17 @@ class Columns:
         return sum(column.nbytes for column in (self.items, self.ends, self.text, self.text_ends, self.numbers))
 
 
+class Rows(ABC):
+    """Documents that are no Python objects, and take themselves apart."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def columns(self, walker: Walker) -> Columns:
+        """Return them as the columns of a walker's paths."""
+
+
 class Walker:
     """Takes documents apart into columns.
 
@@ -100,7 +112,7 @@ class Walker:
 
     def __init__(self, paths: PathTable, keep_strings: bool = False) -> None:
         self.paths = paths
-        self._keep_strings = keep_strings
+        self.keep_strings = keep_strings
         self._root = _Node(paths, 0)
         self._items: list[int] = []
         self._strings: list[str] = []
@@ -126,7 +138,7 @@ class Walker:
             self._items, self._strings, self._numbers = [], [], []
 
     def _collect(self, ends: list[int]) -> Columns:
-        text, text_ends = _joined(self._strings)
+        text, text_ends = joined(self._strings)
         numbers = np.array(self._numbers, dtype=np.float64)
         if not np.isfinite(numbers).all():
             raise OverflowError
@@ -137,7 +149,7 @@ class Walker:
             text,
             text_ends,
             numbers,
-            self._strings if self._keep_strings else [],
+            self._strings if self.keep_strings else [],
         )
 
     def _value(self, value: Any, node: _Node) -> None:
@@ -266,14 +278,3 @@ def _checked(key: object) -> str:
     if isinstance(key, str):
         return key
     raise DocumentError("a key is not a string")
-
-
-def _joined(strings: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    r"""Return the code points of all strings, NFKC and lower-cased, with "\n" after each, and where each ends."""
-    joined = "\n".join(strings)
-    if not joined.isascii():  # only then do lengths change, and only then is lower() slow for the whole
-        strings = [one if one.isascii() else unicodedata.normalize("NFKC", one).lower() for one in strings]
-        joined = "\n".join(strings)
-    lengths = np.fromiter(map(len, strings), dtype=np.int64, count=len(strings))
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return np.where(points - np.uint32(ord("A")) < 26, points | 32, points), np.cumsum(lengths + 1) - 1

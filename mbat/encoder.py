@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,20 @@ from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError, IndexFolderError, ParameterError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
+from mbat.fitting import fit_keeping
 from mbat.identity import Identity
 from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Parameters, checked, checked_folder, checked_vector, shares
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead, batched
-from mbat.preparing import Batch, Preparer
+from mbat.preparing import Batch, Documents, Preparer
 from mbat.processes import PACKED, encoded, packed
 from mbat.reference import bundled_densely
 from mbat.statistics import Statistics, Tally
 from mbat.symbols import symbol_runs
+
+if TYPE_CHECKING:
+    from mbat.arrow_types import Nulls
 
 BATCH: Final = 256
 """Documents that are taken apart together."""
@@ -136,7 +140,7 @@ class Encoder(Identity):
         ParameterError
             If what is given is one document, or no iterable.
         """
-        self.fit_keeping(batched(several(documents), BATCH), 0)
+        fit_keeping(self, batched(several(documents), BATCH), 0)
         return self
 
     def merge(self, other: Encoder) -> Encoder:
@@ -187,12 +191,42 @@ class Encoder(Identity):
             If what is given is one document, or no iterable.
         """
         if workers == 1:
-            rows = list(self.encode_batches(batched(several(documents), BATCH)))
-        else:
-            rows = list(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
+            return self._stacked(self.encode_batches(batched(several(documents), BATCH)))
+        return self._stacked(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
+
+    def _stacked(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+        rows = list(batches)
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
-    def encode_batches(self, batches: Iterable[Sequence[Any]], threads: int = WORKERS) -> Iterator[NDArray[np.float32]]:
+    def fit_table(self, table: Any, nulls: Nulls = "missing") -> Encoder:
+        """Learn from the rows of an Arrow table, as `fit` does from documents; for the arguments see `encode_table`."""
+        from mbat.arrow import table_rows
+
+        fit_keeping(self, table_rows(table, nulls), 0)
+        return self
+
+    def encode_table(self, table: Any, nulls: Nulls = "missing") -> NDArray[np.float32]:
+        """Return the vectors of the rows of an Arrow table, which are those of the same rows as documents.
+
+        Parameters
+        ----------
+        table : pyarrow Table, RecordBatch or RecordBatchReader, iterable of RecordBatch
+            Or whatever hands out an Arrow stream, such as a data frame of Polars. It is read once, in batches.
+        nulls : {"missing", "null"}
+            What a field is that is null: Arrow cannot tell. Elements of lists and entries of maps are null.
+
+        Raises
+        ------
+        DocumentError
+            If a column has no form in JSON, or a row is no JSON value; the message names which and where.
+        MissingExtraError
+            If pyarrow is not installed.
+        """
+        from mbat.arrow import table_rows
+
+        return self._stacked(self.encode_batches(table_rows(table, nulls)))
+
+    def encode_batches(self, batches: Iterable[Documents], threads: int = WORKERS) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
         return ahead(self._encode_batch, self._prepared(batches), threads)
 
@@ -205,43 +239,8 @@ class Encoder(Identity):
             if not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
         ]
 
-    def fit_keeping(self, batches: Iterable[Sequence[Any]], keep_bytes: int) -> list[Columns]:
-        """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.
-
-        Parameters
-        ----------
-        batches : iterable of lists of JSON values
-            Read once.
-        keep_bytes : int
-            Memory for columns that are kept.
-
-        Returns
-        -------
-        list of Columns
-            Those of the first batches, as many as there was room for.
-        """
-        unfitted = Encoder(**self.parameters)
-        statistics = Statistics()
-        tallies = statistics.tallies()
-        kept: list[Columns] = []
-        walker = unfitted._ready().walker
-
-        def watched() -> Iterator[Batch]:
-            room = keep_bytes if self._embedder is None else 0  # texts to embed would have to be kept besides
-            for batch in unfitted._prepared(batches):
-                room = room - batch.columns.nbytes if batch.columns.paths is walker.paths else 0
-                if room > 0:
-                    kept.append(batch.columns)
-                yield batch
-
-        for _ in ahead(lambda batch: unfitted._count(batch, tallies, statistics), watched()):
-            pass
-        self._set_statistics(statistics)
-        self._preparer = self._new_preparer(walker if kept else None)
-        return kept
-
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
-        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded.
+        """Yield the vectors of each batch that `mbat.fitting.fit_keeping` kept, before anything else is encoded.
 
         Raises
         ------
@@ -367,7 +366,7 @@ class Encoder(Identity):
             p.dim, p.seed, PRESENCE if soft else 0.0, soft, fields, self._statistics, walker, self._embedder
         )
 
-    def _prepared(self, batches: Iterable[Sequence[Any]]) -> Iterator[Batch]:
+    def _prepared(self, batches: Iterable[Documents]) -> Iterator[Batch]:
         position = 0
         for documents in batches:
             try:

@@ -89,6 +89,8 @@ def unfitted_encoder_of(parameters: str, place: str, text: TextFunction | None =
         version = described["format_version"]
         encoder = Encoder(**described["parameters"]) if version == FORMAT_VERSION else None
         embedder: dict[str, Any] | None = described.get("text")
+        if not isinstance(embedder, dict | None):
+            raise TypeError(f"its text embedder is {embedder!r:.40}")
     except _BROKEN as error:
         raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     if encoder is None:

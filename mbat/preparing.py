@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mbat.binding import Permutations, sequence_hash
 from mbat.bundling import Places
-from mbat.columns import Columns, Walker
+from mbat.columns import Columns, Rows, Walker
 from mbat.coordinates import PointFinder, Points
 from mbat.embedding import NO_EMBEDDINGS, Embeddings, TextEmbedder
 from mbat.errors import ParameterError
@@ -24,6 +24,10 @@ from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_o
 
 MOST_PATHS: Final = 1 << 16
 """Paths after which a new table is started, so that keys that are data do not fill the memory."""
+
+
+Documents = Sequence[Any] | Rows
+"""Some documents, as Python objects or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +135,7 @@ class Preparer:
         self._known: list[Knowledge] = []
         self._tables: tuple[Places, LeafPlaces, NDArray[np.int64]] | None = None
 
-    def prepare(self, documents: Sequence[Any]) -> Batch:
+    def prepare(self, documents: Documents) -> Batch:
         """Make a batch ready.
 
         Raises
@@ -142,6 +146,8 @@ class Preparer:
         with self._lock:
             if len(self.walker.paths) > MOST_PATHS:
                 self._start(self._new_walker())
+            if isinstance(documents, Rows):
+                return self._batch(documents.columns(self.walker))
             return self._batch(self.walker.columns(documents))
 
     def prepare_again(self, columns: Columns) -> Batch:

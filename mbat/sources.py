@@ -1,24 +1,30 @@
-"""Input files as records: JSON lines, JSON arrays and single documents, plain or gzipped, or standard input."""
+"""Input files as records: JSON lines, JSON arrays and single documents, plain or packed, Parquet, or standard input."""
 
 from __future__ import annotations
 
-import gzip
 import sys
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
 import orjson
 
-from mbat.errors import SourceError
+from mbat.complaints import check_document
+from mbat.errors import DocumentError, SourceError
+from mbat.extras import extra_module
 from mbat.json_arrays import split_array
+from mbat.packed import PACKINGS, check_packing, opened
 from mbat.paths import Steps, format_path, parse_path
+
+if TYPE_CHECKING:
+    from mbat.arrow import ArrowRows
 
 STANDARD_INPUT: Final = "-"
 
 _LINES: Final = (".jsonl", ".ndjson")
+_PARQUET: Final = ".parquet"
+_UNITS: Final = {**dict.fromkeys(_LINES, "line"), _PARQUET: "row"}
 _WHITESPACE: Final = b" \t\r\n"
 _MARKS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -41,8 +47,9 @@ class Reader:
     Parameters
     ----------
     files : iterable of str
-        Names ending in .jsonl, .ndjson or .json, each also with .gz after it; ``-`` is standard input,
-        as JSON lines. An array in a .json file is many documents, anything else in one is one.
+        Names ending in .jsonl, .ndjson or .json, each also with .gz or .zst after it, or in .parquet; ``-`` is
+        standard input, as JSON lines. An array in a .json file is many documents, anything else in one is one. A row of
+        a Parquet file is an object of its columns that are not null.
     id_path : str or None
         Path of the field that holds each document's id; without it they have none.
     on_error : {"stop", "skip"}
@@ -79,39 +86,88 @@ class Reader:
             If a file cannot be read, or holds something that is no JSON; the message says where.
         """
         for name in self._files:
-            before = self.bytes_read
-            with _opened(name) as (file, raw):
-                try:
-                    for number, text in _texts(name, file):
-                        if name != STANDARD_INPUT:
-                            self.bytes_read = before + raw.tell()
-                        record = self._record(name, number, text)
-                        if record is not None:
-                            yield record
-                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                    raise SourceError(f"{name} is not a whole gzip file: {error}") from error
-                except OSError as error:
-                    raise SourceError(f"{name} cannot be read: {error.strerror or error}.") from error
+            for number, content in self._contents(name):
+                record = self._record(name, number, content)
+                if record is not None:
+                    yield record
+
+    @property
+    def is_tabular(self) -> bool:
+        """Whether `tables` reads these files: they are Parquet, and a broken document ends the reading."""
+        return self._on_error == "stop" and all(Path(name).suffix == _PARQUET for name in self._files)
+
+    def tables(self) -> Iterator[tuple[ArrowRows, list[str | None]]]:
+        """Yield the rows of Parquet files, some at a time, with their ids, each None if there is no id field.
+
+        Raises
+        ------
+        SourceError
+            If a file cannot be read, or a row has no id.
+        """
+        from mbat.parquet import parquet_rows
+
+        for name in self._files:
+            number = 1
+            for rows in parquet_rows(name):
+                self._count_in(name, number, len(rows))
+                yield rows, self._row_ids(name, number, rows)
+                number += len(rows)
+
+    def _contents(self, name: str) -> Iterator[tuple[int, Any]]:
+        """Yield what stands for each document of a file, with its number: JSON text, or a row of a table."""
+        before = self.bytes_read
+        if name == STANDARD_INPUT:
+            yield from _texts(name, sys.stdin.buffer)
+        elif _format(Path(name)) == _PARQUET:
+            from mbat.parquet import parquet_rows
+
+            yield from enumerate((row for rows in parquet_rows(name) for row in rows.documents()), start=1)
+            self.bytes_read = before + Path(name).stat().st_size
+        else:
+            with opened(name) as (file, raw):
+                for number, text in _texts(name, file):
+                    self.bytes_read = before + raw.tell()
+                    yield number, text
+
+    def read_again(self, text: bytes) -> Record:
+        """Return the record of a JSON text that a record was yielded of."""
+        document = orjson.loads(text)
+        return Record(None if self._id_steps is None else self._id(document), text, document)
 
     def where(self, position: int) -> str:
         """Return file and line of the record yielded at a position, counted from 0."""
         first, name, number = self._breaks[bisect_right(self._breaks, position, key=lambda b: b[0]) - 1]
         return _place(name, number + position - first)
 
-    def _record(self, name: str, number: int, text: bytes) -> Record | None:
+    def _record(self, name: str, number: int, content: Any) -> Record | None:
         try:
-            document = orjson.loads(text)
+            text, document = _parsed(content)
             one = None if self._id_steps is None else self._id(document)
         except ValueError as error:
             if self._on_error == "skip":
                 self.skipped += 1
                 return None
-            raise SourceError(f"{_place(name, number)}: {_reason(error)}") from None
+            raise SourceError(f"{_place(name, number)}{_reason(error)}") from None
+        self._count_in(name, number, 1)
+        return Record(one, text, document)
+
+    def _count_in(self, name: str, number: int, documents: int) -> None:
+        """Count documents of a file, the first of that number, so that `where` finds them again."""
         if not self._breaks or self._breaks[-1][1] != name or self._expected != number:
             self._breaks.append((self._count, name, number))
-        self._expected = number + 1
-        self._count += 1
-        return Record(one, text, document)
+        self._expected = number + documents
+        self._count += documents
+
+    def _row_ids(self, name: str, number: int, rows: ArrowRows) -> list[str | None]:
+        if self._id_steps is None:
+            return [None] * len(rows)
+        ids: list[str | None] = []
+        for at, row in enumerate(rows.documents(self._id_steps[0]), start=number):
+            try:
+                ids.append(self._id(_checked_row(row)))
+            except ValueError as error:
+                raise SourceError(f"{_place(name, at)}{_reason(error)}") from None
+        return ids
 
     def _id(self, document: Any) -> str:
         value = document
@@ -138,39 +194,38 @@ def _check_file(name: str) -> None:
         raise SourceError(f"There is no file {name}.")
     if path.is_dir():
         raise SourceError(f"{name} is a folder; name the files in it.")
-    _format(path)
+    if _format(path) == _PARQUET:
+        extra_module("pyarrow.parquet", "parquet", "Reading a Parquet file")
+    check_packing(name)
 
 
 def _format(path: Path) -> str:
-    """Return the suffix that tells the format, .gz taken off."""
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if suffix not in (*_LINES, ".json"):
+    """Return the suffix that tells the format, that of a packed file taken off."""
+    packed = path.suffix in PACKINGS
+    suffix = Path(path.stem).suffix if packed else path.suffix
+    if suffix not in (*_LINES, ".json") and (packed or suffix != _PARQUET):
         raise SourceError(
-            f"The name of {path} does not tell its format. It should end in .jsonl, .ndjson or .json, "
-            "each also with .gz after it; or give - and JSON lines on standard input."
+            f"The name of {path} does not tell its format. It should end in .jsonl, .ndjson or .json, each also with "
+            ".gz or .zst after it, or in .parquet; or give - and JSON lines on standard input."
         )
     return suffix
 
 
-class _opened:  # noqa: N801, used like a function
-    """Open a file, unpacked, beside the raw file that tells how far it was read."""
+def _parsed(content: Any) -> tuple[bytes, Any]:
+    """Return the JSON text and the document of what stands for one."""
+    if isinstance(content, bytes):
+        return content, orjson.loads(content)
+    document = _checked_row(content)
+    text = orjson.dumps(document)
+    if b"null" in text:  # which is also what a number is written as that is not finite
+        check_document(document)
+    return text, document
 
-    def __init__(self, name: str) -> None:
-        self._name = name
 
-    def __enter__(self) -> tuple[BinaryIO, BinaryIO]:
-        if self._name == STANDARD_INPUT:
-            return sys.stdin.buffer, sys.stdin.buffer
-        try:
-            self._raw = open(self._name, "rb")
-        except OSError as error:
-            raise SourceError(f"{self._name} cannot be read: {error.strerror}.") from error
-        packed = self._name.endswith(".gz")
-        return (gzip.open(self._raw, "rb") if packed else self._raw), self._raw  # type: ignore[return-value]
-
-    def __exit__(self, *_: object) -> None:
-        if self._name != STANDARD_INPUT:
-            self._raw.close()
+def _checked_row(row: Any) -> Any:
+    if isinstance(row, DocumentError):
+        raise row
+    return row
 
 
 def _texts(name: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -201,12 +256,13 @@ def _unmarked(name: str, start: bytes) -> bytes:
 def _place(name: str, number: int) -> str:
     if name == STANDARD_INPUT:
         return f"standard input, line {number}"
-    return f"{name}, {'line' if _format(Path(name)) in _LINES else 'document'} {number}"
+    return f"{name}, {_UNITS.get(_format(Path(name)), 'document')} {number}"
 
 
 def _reason(error: ValueError) -> str:
-    """Return what the parser says as the end of a sentence; its line count would be that of the one text."""
-    said = str(error)
+    """Return what is wrong as the end of a sentence; the parser's count of lines would be that of the one text."""
+    if isinstance(error, DocumentError):
+        return f", at {error.path}: {error.reason}."
     if isinstance(error, orjson.JSONDecodeError):
-        return f"not JSON, {error.msg} at character {error.pos + 1}."
-    return f"{said}."
+        return f": not JSON, {error.msg} at character {error.pos + 1}."
+    return f": {error}."

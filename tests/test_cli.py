@@ -47,8 +47,10 @@ def test_files_are_indexed_and_queried(capfd: pytest.CaptureFixture[str]) -> Non
     assert mbat("index", str(COUNTRIES), "--id-field", "name") == 0
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith("Indexed 193 documents in ")
-    assert err.endswith(" s: countries.mbat\n")
+    chosen, indexed = err.splitlines()
+    assert chosen == "Kind flat: every one of 193 vectors of length 1024 is compared."
+    assert indexed.startswith("Indexed 193 documents in ")
+    assert indexed.endswith(" s: countries.mbat")
     assert mbat("query", '{"capital": {"name": "Helsinki"}}', "-k", "2") == 0
     hits = lines(capfd.readouterr().out)
     assert [list(hit) for hit in hits] == [["id", "score", "document"]] * 2
@@ -170,7 +172,7 @@ def test_ids_must_be_there_and_differ(content: str, sentence: str, capfd: pytest
         (["query", "{}", "-k", "0"], 2, "Error: Invalid value for '-k'"),
         (["query", "{'a': 1}"], 1, "Error: The query is not JSON: "),
         (["query", "@gone.json"], 1, "Error: The query file gone.json cannot be read: No such file or directory.\n"),
-        (["encode", "a.jsonl", "-o", "v.csv"], 2, "Error: The output v.csv should end in .npy."),
+        (["encode", "a.jsonl", "-o", "v.csv"], 2, "Error: The output v.csv should end in .npy or .parquet."),
         (["fly"], 2, "Error: No such command 'fly'"),
     ],
 )

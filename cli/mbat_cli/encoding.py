@@ -1,51 +1,64 @@
-"""``mbat encode``: files to an array of vectors."""
+"""``mbat encode``: files to a file of vectors."""
 
 from __future__ import annotations
 
-import os
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
-import numpy as np
-import orjson
 
 from mbat.errors import DocumentError, MbatError, SourceError
 from mbat.sources import OnError, Reader, Record
 from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
+from mbat_cli.vector_files import VectorFile, check_output, vector_file
 
 if TYPE_CHECKING:
     from mbat import Encoder
-
+    from mbat.preparing import Documents
 
 _SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
+
+Batches = Iterable[tuple["Documents", list[str | None]]]
+"""Some documents at a time, and their ids, each None if there is no id field."""
 
 
 @click.command()
 @input_options
-@click.option("-o", "--output", required=True, metavar="VECTORS.npy", help="The file to write, float32, a row each.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="VECTORS",
+    help="The file to write, float32, a row each: .npy, or .parquet with the columns vector and, with --id-field, id.",
+)
+@click.option("--id-field", metavar="PATH", help="Field that holds each document's id, as a.b, for a .parquet output.")
 @config_option
 @click.option("--encoder", "encoder_folder", metavar="FOLDER", help="An index, or a folder written by Encoder.save.")
 def encode(
-    files: tuple[str, ...], on_error: OnError, output: str, config: str | None, encoder_folder: str | None
+    files: tuple[str, ...],
+    on_error: OnError,
+    output: str,
+    id_field: str | None,
+    config: str | None,
+    encoder_folder: str | None,
 ) -> None:
-    """Write the vectors of the documents in FILE... to a NumPy file.
+    """Write the vectors of the documents in FILE... to a NumPy or Parquet file.
 
     Without --encoder a new encoder is fitted on the documents. Rows are in the order of the documents; a left-out
-    document has no row.
+    document has no row. FILE is as for mbat index; Parquet files alone are read quickest.
     """
     path = Path(output)
-    if path.suffix != ".npy":
-        raise click.UsageError(f"The output {output} should end in .npy.")
+    check_output(path, id_field)
     if config is not None and encoder_folder is not None:
         raise click.UsageError("Give --config, for a new encoder, or --encoder, and not both.")
-    reader = Reader(files, None, on_error)
+    reader = Reader(files, id_field, on_error)
     progress = ProgressLine()
     try:
-        rows = _write(path, reader, config, encoder_folder, progress)
+        rows = _write(path, reader, config, encoder_folder, id_field, progress)
     except DocumentError as error:
         raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
     except OSError as error:
@@ -56,21 +69,55 @@ def encode(
     click.echo(f"Encoded {rows:,} documents: {path}{left_out}", err=True)
 
 
-def _write(path: Path, reader: Reader, config: str | None, encoder_folder: str | None, progress: ProgressLine) -> int:
-    from mbat.encoder import BATCH, Encoder
-    from mbat.pipeline import batched
+def _write(
+    path: Path,
+    reader: Reader,
+    config: str | None,
+    encoder_folder: str | None,
+    id_field: str | None,
+    progress: ProgressLine,
+) -> int:
+    from mbat.encoder import Encoder
 
     with tempfile.TemporaryFile() as spool:
         if encoder_folder is None:
-            encoder = new_encoder(config).fit(_spooled(reader, spool, progress))
+            encoder = new_encoder(config)
+            batches = _fitted(encoder, reader, spool, progress)
             progress.clear()
             warn_of_unmatched_fields(encoder)
-            spool.seek(0)
-            documents: Iterable[Any] = map(orjson.loads, spool)
         else:
             encoder = Encoder.load(encoder_folder)
-            documents = (record.document for record in reader)
-        return _write_rows(path, encoder, batched(documents, BATCH), progress)
+            batches = reader.tables() if reader.is_tabular else _batches(reader)
+        with vector_file(path, encoder.dim, id_field is not None) as file:
+            return _write_rows(file, encoder, batches, progress)
+
+
+def _fitted(encoder: Encoder, reader: Reader, spool: BinaryIO, progress: ProgressLine) -> Batches:
+    """Fit an encoder on the documents; return them once more."""
+    from mbat.fitting import fit_keeping
+
+    if reader.is_tabular:
+        fit_keeping(encoder, _counted(reader.tables(), progress), 0)
+        return reader.tables()
+    encoder.fit(_spooled(reader, spool, progress))
+    spool.seek(0)
+    return _batches(map(reader.read_again, spool))
+
+
+def _counted(batches: Batches, progress: ProgressLine) -> Iterator[Documents]:
+    done = 0
+    for documents, _ in batches:
+        done += len(documents)
+        progress("read", done, None)
+        yield documents
+
+
+def _batches(records: Iterable[Record]) -> Batches:
+    from mbat.encoder import BATCH
+    from mbat.pipeline import batched
+
+    for batch in batched(records, BATCH):
+        yield [record.document for record in batch], [record.id for record in batch]
 
 
 def _spooled(reader: Iterable[Record], spool: BinaryIO, progress: ProgressLine) -> Iterator[Any]:
@@ -81,26 +128,17 @@ def _spooled(reader: Iterable[Record], spool: BinaryIO, progress: ProgressLine) 
         yield record.document
 
 
-def _write_rows(path: Path, encoder: Encoder, batches: Iterable[list[Any]], progress: ProgressLine) -> int:
-    """Write the rows, then the header that tells how many there are, and move the file to its place."""
-    partial = path.with_name(f".{path.name}.partial")
+def _write_rows(file: VectorFile, encoder: Encoder, batches: Batches, progress: ProgressLine) -> int:
     count = 0
-    try:
-        with partial.open("wb") as file:
-            _write_header(file, 0, encoder.dim)
-            for rows in encoder.encode_batches(batches):
-                rows.tofile(file)
-                count += len(rows)
-                progress("encode", count, None)
-            file.seek(0)
-            _write_header(file, count, encoder.dim)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    waiting: deque[list[str | None]] = deque()
+
+    def documents() -> Iterator[Documents]:
+        for batch, ids in batches:
+            waiting.append(ids)
+            yield batch
+
+    for rows in encoder.encode_batches(documents()):
+        file.add(rows, waiting.popleft())
+        count += len(rows)
+        progress("encode", count, None)
     return count
-
-
-def _write_header(file: BinaryIO, rows: int, dim: int) -> None:
-    """Write a header of version 1.0, which NumPy pads so that the number of rows does not change its length."""
-    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (rows, dim)}
-    np.lib.format.write_array_header_1_0(file, header)

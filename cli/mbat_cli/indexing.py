@@ -15,14 +15,14 @@ from mbat_cli.options import (
     input_options,
     located,
     new_encoder,
-    warn_of_recall,
+    tell_of_kind,
     warn_of_unmatched_fields,
     workers_option,
     working,
 )
 from mbat_indexes import KINDS
 
-_SUFFIXES: Final = (".gz", ".jsonl", ".ndjson", ".json")
+_SUFFIXES: Final = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
 @click.command()
@@ -46,7 +46,7 @@ def index(
     """Make an index of the documents in FILE...
 
     Files end in .jsonl or .ndjson (one document a line) or .json (an array of documents, or one), each also with
-    .gz after it; - is JSON lines on standard input.
+    .gz or .zst after it, or in .parquet (a row is a document); - is JSON lines on standard input.
     """
     from mbat.building import build_index, check_place
 
@@ -60,7 +60,7 @@ def index(
             *(path, reader, encoder, kind, overwrite, progress), fit=True, id_field=id_field, workers=workers
         )
     warn_of_unmatched_fields(encoder)
-    warn_of_recall(content)
+    tell_of_kind(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
     click.echo(
         f"Indexed {content.documents:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",

@@ -1,0 +1,83 @@
+"""Parquet files: their rows, a batch at a time, and vectors written to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.arrow import ROWS, ArrowRows
+from mbat.arrow_library import pa, pq
+from mbat.arrow_types import check_schema
+from mbat.errors import DocumentError, SourceError
+
+_BUFFER: Final = 1 << 20
+"""Bytes of each column that are read ahead, so that a large row group is not held whole."""
+
+_ROW_GROUP: Final = 1 << 14
+
+
+def parquet_rows(name: str) -> Iterator[ArrowRows]:
+    """Yield the rows of a file, some at a time.
+
+    Raises
+    ------
+    SourceError
+        If it is no whole Parquet file, or a column has no form in JSON.
+    """
+    try:
+        with pq.ParquetFile(name, buffer_size=_BUFFER) as file:
+            check_schema(file.schema_arrow)
+            for batch in file.iter_batches(batch_size=ROWS):
+                yield ArrowRows(batch)
+    except DocumentError as error:
+        raise SourceError(f"{name}, at {error.path}: {error.reason}.") from None
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+class ParquetVectors:
+    """Writes vectors to a Parquet file: the column ``vector``, lists of ``dim`` floats, after ``id`` if there are ids.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is there, without rows, once this is made.
+    dim : int
+        Length of the vectors.
+    with_ids : bool
+        Whether there is a column ``id``.
+    """
+
+    def __init__(self, path: Path, dim: int, with_ids: bool) -> None:
+        vector = pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)
+        ids = [pa.field("id", pa.string(), nullable=False)] if with_ids else []
+        self._dim, self._with_ids, self._schema = dim, with_ids, pa.schema([*ids, vector])
+        self._waiting: list[Any] = []
+        self._writer = pq.ParquetWriter(path, self._schema, compression="none", use_dictionary=False)
+
+    def __enter__(self) -> ParquetVectors:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._flush()
+        finally:
+            self._writer.close()
+
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
+        """Write some vectors, and their ids if the file has any."""
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), self._dim)
+        columns = [pa.array(ids, pa.string()), vectors] if self._with_ids else [vectors]
+        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        if sum(map(len, self._waiting)) >= _ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=_ROW_GROUP)
+        self._waiting = []
