@@ -120,9 +120,9 @@ class _View:
         strings = (np.cumsum(self._kinds == Kind.STRING) - 1)[types]
         ends = self._columns.text_ends[strings]
         starts = np.where(strings > 0, self._columns.text_ends[strings - 1] + 1, 0)
-        letters = starts[:, None] + np.arange(len(_POINT))
-        same: NDArray[np.bool_] = (self._columns.text.take(letters, mode="clip") == _POINT).all(axis=1)
-        same &= ends - starts == len(_POINT)
+        same: NDArray[np.bool_] = ends - starts == len(_POINT)
+        letters = starts[same][:, None] + np.arange(len(_POINT))
+        same[same] = (self._columns.text[letters] == _POINT).all(axis=1)
         return same
 
     def _joined(self, first: Items, second: Items) -> tuple[Items, Items]:

@@ -134,5 +134,12 @@ def test_points_under_keys_that_are_data_are_found_among_each_other() -> None:
     assert places(document) == [[i % 90, -i % 180] for i in range(2000)]
 
 
+@pytest.mark.parametrize("document", [{"type": ""}, {"type": "Poin"}, {"type": "point", "coordinates": []}])
+def test_a_type_alone_after_a_point_was_met_is_no_point(document: Any) -> None:
+    encoder = Encoder(dim=16)
+    encoder.encode_one({"type": "Point", "coordinates": [1, 2]})
+    assert encoder.encode_one(document).tobytes() == Encoder(dim=16).encode_one(document).tobytes()
+
+
 def test_an_object_with_two_names_of_a_latitude_is_one_point() -> None:
     assert len(places({"lat": 1, "latitude": 1, "lon": 2})) == 1
