@@ -9,6 +9,7 @@ commute with each other; M_ARRAY, once a level, keeps nested arrays apart.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from typing import Final, Protocol
 
@@ -110,18 +111,25 @@ class Haar:
         self.dim = dim
         self._room = max(1, cache_bytes // (8 * dim * dim))
         self._matrices: OrderedDict[int, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
 
     def matrix(self, key_hash: int) -> Vectors:
         """Return the matrix of a key, float64 of shape (dim, dim)."""
-        if key_hash not in self._matrices:
-            while len(self._matrices) >= self._room:
-                self._matrices.popitem(last=False)
-            from scipy.linalg import qr
+        with self._lock:
+            matrix = self._matrices.pop(key_hash, None)
+            if matrix is None:
+                matrix = self._made(key_hash)
+                while len(self._matrices) >= self._room:
+                    self._matrices.popitem(last=False)
+            self._matrices[key_hash] = matrix
+            return matrix
 
-            q, r = qr(gaussian_matrix(key_hash, self.dim), overwrite_a=True, check_finite=False)
-            self._matrices[key_hash] = q * np.sign(np.diag(r))
-        self._matrices.move_to_end(key_hash)
-        return self._matrices[key_hash]
+    def _made(self, key_hash: int) -> Vectors:
+        from scipy.linalg import qr
+
+        q, r = qr(gaussian_matrix(key_hash, self.dim), overwrite_a=True, check_finite=False)
+        made: Vectors = q * np.sign(np.diag(r))
+        return made
 
     def apply(self, key_hash: int, vectors: Vectors) -> Vectors:
         """Multiply the matrix of a key with vectors of shape (..., dim)."""

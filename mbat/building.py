@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import orjson
@@ -19,12 +19,14 @@ from mbat.choosing import check_kind, chosen_kind
 from mbat.columns import Columns
 from mbat.content import Content, Segment
 from mbat.database import database_files
-from mbat.encoder import BATCH, Encoder, batched
+from mbat.encoder import BATCH, Encoder
 from mbat.encoder_files import encoder_parts
 from mbat.errors import IndexExistsError, IndexFolderError
 from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
+from mbat.pipeline import batched
+from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
 from mbat.segments import write_segment
@@ -46,6 +48,7 @@ def build_index(
     *,
     fit: bool = False,
     id_field: str | None = None,
+    workers: int = 1,
 ) -> Content:
     """Make an index folder of a stream of records; return what it holds.
 
@@ -68,6 +71,8 @@ def build_index(
         Whether the encoder that is given is fitted on the documents too.
     id_field : str, optional
         The path of the field that the ids are from, to be remembered.
+    workers : int
+        How many processes fit and encode; the index is the same.
 
     Raises
     ------
@@ -83,7 +88,8 @@ def build_index(
     try:
         with _site(path):
             check_place(path, overwrite)
-            return _fill(path, records, encoder or Encoder(), fit or encoder is None, kind, progress, id_field)
+            how = fit or encoder is None, kind, id_field, workers
+            return _fill(path, records, encoder or Encoder(), *how, progress)
     except OSError as error:
         reason = error.strerror or error
         raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
@@ -124,8 +130,9 @@ def _fill(
     encoder: Encoder,
     fit: bool,
     kind: str,
-    progress: Progress,
     id_field: str | None,
+    workers: int,
+    progress: Progress,
 ) -> Content:
     """Write a new database and its segments, and put the manifest that names it in its place."""
     _clear_away(path)
@@ -135,9 +142,9 @@ def _fill(
         with WritableStore.create(database) as store:
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
-            kept = encoder.fit_keeping(stored, KEEP_BYTES) if fit else _drained(stored)
+            kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
             chosen = chosen_kind(kind, len(store), encoder.dim)
-            segments = first_segments(path, store, encoder, chosen, kept, progress)
+            segments = _segments(path, store, encoder, chosen, kept, workers, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(
                 version=1,
@@ -161,19 +168,31 @@ def _fill(
     return content
 
 
-def first_segments(
-    path: Path, store: Store, encoder: Encoder, kind: str, kept: list[Columns], progress: Progress
+def _segments(
+    path: Path, store: Store, encoder: Encoder, kind: str, kept: list[Columns], workers: int, progress: Progress
 ) -> tuple[Segment, ...]:
     """Write the one segment of an index whose rows are 1, 2, ...; there is none without documents."""
     count = store.last_row()
     if not count:
         return ()
-    rows = _numbered_rows(_vectors(store, encoder, kept), progress, count)
+    rows = _numbered_rows(_vectors(store, encoder, kept, workers), progress, count)
     return (write_segment(path, kind, encoder.dim, (0, count), count, rows),)
 
 
-def _vectors(store: Store, encoder: Encoder, kept: list[Columns]) -> Iterator[NDArray[np.float32]]:
+def _fitted(encoder: Encoder, stored: Iterable[list[Record]], workers: int) -> list[Columns]:
+    """Fit an encoder on documents; return the first ones as they were taken apart, if this process did."""
+    if workers == 1:
+        return encoder.fit_keeping(([record.document for record in batch] for batch in stored), KEEP_BYTES)
+    texts = (record.text for batch in stored for record in batch)
+    encoder._set_statistics(fitted(encoder, map(packed_texts, batched(texts, COUNTED)), workers))
+    return []
+
+
+def _vectors(store: Store, encoder: Encoder, kept: list[Columns], workers: int) -> Iterator[NDArray[np.float32]]:
     """Yield the vectors of all documents, of which the first were kept taken apart."""
+    if workers > 1:
+        batches = batched(store.after(), PACKED)
+        return encoded(encoder, (packed_texts([stored.text for stored in batch]) for batch in batches), workers)
     rest = batched(store.after(sum(map(len, kept))), BATCH)
     parsed = ([orjson.loads(stored.text) for stored in batch] for batch in rest)
     return chain(encoder.encode_kept(kept), encoder.encode_batches(parsed))
@@ -215,17 +234,17 @@ class Numbers:
 
 def _stored(
     store: WritableStore, numbers: Numbers, records: Iterable[Record], progress: Progress, stage: str
-) -> Iterator[list[Any]]:
-    """Put records into the store, and yield their documents in batches."""
+) -> Iterator[list[Record]]:
+    """Put records into the store, and yield them in batches."""
     done = 0
     for batch in batched(records, BATCH):
         store.add(done + 1, numbers.ids(batch), [record.text for record in batch])
         done += len(batch)
         progress(stage, done, None)
-        yield [record.document for record in batch]
+        yield batch
 
 
-def _drained(batches: Iterable[list[Any]]) -> list[Columns]:
+def _drained(batches: Iterable[list[Record]]) -> list[Columns]:
     for _ in batches:
         pass
     return []

@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 from mbat import durable
 from mbat.content import Content, Segment
 from mbat.database import database_files
-from mbat.encoder import BATCH, Encoder, batched
+from mbat.encoder import BATCH, Encoder
 from mbat.errors import DocumentError, IndexFolderError
 from mbat.locking import LOCK_FILE, writer_lock
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
+from mbat.pipeline import batched
 from mbat.progress import Progress
 from mbat.segments import write_segment
 from mbat.store import Store

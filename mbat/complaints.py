@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mbat.errors import DocumentError
+from mbat.errors import DocumentError, ParameterError
 from mbat.paths import MAX_DEPTH, format_path
 
 
@@ -18,6 +18,16 @@ def located(error: Exception, documents: Sequence[Any]) -> DocumentError:
             if reason is not None:
                 return DocumentError(reason, path, position)
     return DocumentError(str(error))
+
+
+def several(documents: Iterable[Any]) -> Iterable[Any]:
+    """Return documents, or raise ParameterError if they are one document, or nothing to go through."""
+    if isinstance(documents, dict | str | bytes) or not isinstance(documents, Iterable):
+        raise ParameterError(
+            f"Several documents are expected, a list of them; a {type(documents).__name__} is not. For one document "
+            "give [document]."
+        )
+    return documents
 
 
 def check_document(document: Any) -> None:

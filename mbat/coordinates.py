@@ -56,7 +56,8 @@ class PointFinder:
     paths : PathTable
         The table, which may grow.
     coded : callable
-        Tells whether what stands at a path is coded by closeness; coordinates elsewhere make no points.
+        Tells whether what stands at a path is coded by closeness; coordinates elsewhere make no points. Of GeoJSON
+        coordinates the path of the numbers counts, and not that of the array.
     """
 
     def __init__(self, paths: PathTable, coded: Callable[[int], bool]) -> None:
@@ -66,7 +67,7 @@ class PointFinder:
     def points(self, columns: Columns) -> Points:
         """Return the points of a batch."""
         for path in range(len(self._roles), len(self._paths)):
-            role = _ROLES.get((self._paths.keys[path] or "").lower(), _NO_ROLE)
+            role = self._role(path)
             self._roles.append(role if role != _NO_ROLE and self._coded(path) else _NO_ROLE)
         if not any(first in self._roles and second in self._roles for first, second in _PARTNERS):
             return NO_POINTS
@@ -74,6 +75,13 @@ class PointFinder:
         found = [view.pairs(), view.geojson()]
         latitudes, longitudes = (np.concatenate(items) for items in zip(*found, strict=True))
         return view.points(latitudes, longitudes) if len(latitudes) else NO_POINTS
+
+    def _role(self, path: int) -> int:
+        """Return what may stand at a path by its key; elements of GeoJSON coordinates by the key of their array."""
+        element = self._paths.elements[path]
+        key = self._paths.keys[self._paths.parents[path] if element else path] or ""
+        role = _ROLES.get(key.lower(), _NO_ROLE)
+        return role if (role == _COORDINATES) == bool(element) else _NO_ROLE
 
 
 class _View:
@@ -95,7 +103,8 @@ class _View:
     def geojson(self) -> tuple[Items, Items]:
         """Return the latitudes and longitudes of the GeoJSON points."""
         types = self._where(_TYPE, Kind.STRING)
-        arrays = self._where(_COORDINATES, Kind.ARRAY)
+        numbers = self._where(_COORDINATES, Kind.NUMBER)
+        arrays = numbers[self._kinds[numbers - 1] == Kind.ARRAY] - 1
         arrays = arrays[arrays + 2 < len(self._paths)]
         arrays = arrays[self._holds_number(arrays, 1) & self._holds_number(arrays, 2)]
         _, arrays = self._joined(types[self._are_points(types)], arrays)

@@ -84,9 +84,8 @@ class TextEmbedder:
             return NO_EMBEDDINGS
         texts = [columns.strings[one] for one in strings]
         distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        rows = self._rows(list(distinct))[[distinct[text] for text in texts]]
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return Embeddings(np.array(strings, dtype=np.int64), (rows / np.where(norms > 0.0, norms, 1.0)).reshape(-1))
+        rows = _unit_rows(self._rows(list(distinct)))[[distinct[text] for text in texts]]
+        return Embeddings(np.array(strings, dtype=np.int64), rows.reshape(-1))
 
     def _rows(self, texts: Sequence[str]) -> NDArray[np.float64]:
         returned: Any = self.function(list(texts))
@@ -106,3 +105,13 @@ class TextEmbedder:
                 f"The text embedder {self.name} returned a number that is not finite for {text[:40]!r}."
             )
         return rows
+
+
+def _unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows divided by their norms, by their largest number first: squares may be beyond what a float holds."""
+    rows = _divided(rows, np.abs(rows).max(axis=1, keepdims=True))
+    return _divided(rows, np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _divided(rows: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return rows / np.where(sizes > 0.0, sizes, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,18 +12,19 @@ from numpy.typing import NDArray
 
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
-from mbat.columns import KIND_BITS, Columns, Walker
+from mbat.columns import Columns, Walker
+from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
-from mbat.leaves import SymbolBuffer, leaf_weights, symbol_count
-from mbat.parameters import PRESENCE, Parameters, checked, shares
+from mbat.leaves import SymbolBuffer, leaf_weights
+from mbat.parameters import PRESENCE, Parameters, checked, checked_vector, shares
 from mbat.paths import PathTable, parse_path
-from mbat.pipeline import WORKERS, ahead
+from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Documents, Preparer
 from mbat.processes import PACKED, encoded, packed
-from mbat.reference import bundle_densely, dense_leaves
-from mbat.statistics import Statistics, Tally, count_documents
+from mbat.reference import bundled_densely
+from mbat.statistics import Statistics, Tally
 from mbat.symbols import symbol_runs
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Encoder:
         Family of orthogonal matrices. ``haar`` draws from all of them, at 8 dim^2 bytes a key, and slowly.
     strings : {"text", "words", "symbol"}, default "text"
         What strings have in common: words, character 3-grams, dates and numbers in them; words alone; or nothing
-        unless equal.
+        unless equal but for case.
     numbers : {"scaled", "symbol"}, default "scaled"
         Whether near numbers, dates and points on the globe are alike, or numbers alike only if equal.
     fields : mapping from paths to Field, optional
@@ -143,7 +143,7 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of parameters, statistics and version: equal if and only if all vectors are equal.
+        """A hash of parameters, statistics and version: if it is equal, all vectors are.
 
         Of a text embedder it knows the width alone.
         """
@@ -202,7 +202,7 @@ class Encoder:
         DocumentError
             If a document is no JSON value; the encoder is left as it was.
         """
-        self.fit_keeping(batched(documents, BATCH), 0)
+        self.fit_keeping(batched(several(documents), BATCH), 0)
         return self
 
     def encode(self, documents: Iterable[Any], workers: int = 1) -> NDArray[np.float32]:
@@ -221,7 +221,7 @@ class Encoder:
         -------
         float32 array of shape (documents, dim)
             Rows of norm 1, but for a document of which all fields have weight 0: its row is 0. A row depends on its
-            document alone, to the last bit.
+            document alone, to the last bit (with Haar matrices or a text embedder, but for rounding).
 
         Raises
         ------
@@ -229,8 +229,8 @@ class Encoder:
             If a document is no JSON value; the message names which and where.
         """
         if workers == 1:
-            return self._stacked(self.encode_batches(batched(documents, BATCH)))
-        return self._stacked(encoded(self, map(packed, batched(documents, PACKED)), workers))
+            return self._stacked(self.encode_batches(batched(several(documents), BATCH)))
+        return self._stacked(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
 
     def _stacked(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
         rows = list(batches)
@@ -313,7 +313,13 @@ class Encoder:
         return kept
 
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
-        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded."""
+        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded.
+
+        Raises
+        ------
+        ParameterError
+            If so much else was encoded since that the batches can no longer be read.
+        """
         return ahead(self._encode_batch, map(self._ready().prepare_again, kept), WORKERS)
 
     def encode_one(self, document: Any) -> NDArray[np.float32]:
@@ -347,7 +353,7 @@ class Encoder:
         1.0
         """
         seed = self._parameters.seed
-        held = np.asarray(vector, dtype=np.float64)
+        held = checked_vector(vector, self.dim)
         for name in self._ready().binding_names(parse_path(path)):
             held = self._binding.apply_transpose(name, held)
             if name == array_hash(seed):
@@ -439,26 +445,9 @@ class Encoder:
 
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         p = self._parameters
-        bound, free = dense_leaves(len(batch.columns.items), p.dim, self._symbols(batch))
         names = array_hash(p.seed), sequence_hash(p.seed)
-        rows = bundle_densely(batch.columns, bound, free, batch.places, self._shares, self._binding, names)
-        return rows.astype(np.float32)
+        runs = self._symbols(batch)
+        return bundled_densely(batch.columns, batch.places, self._shares, runs, self._binding, names)
 
     def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
-        columns = batch.columns
-        owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + statistics.documents + 1
-        paths = batch.path_hashes[columns.items >> KIND_BITS]
-        for start, stop, buffer in self._symbols(batch):
-            count_documents(
-                symbol_count(buffer, stop - start) + stop - start,
-                *(start, stop, buffer, paths, owners, *tallies),
-            )
-        statistics.documents += len(columns)
-        statistics.add_numbers(columns, paths)
-
-
-def batched(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of at most `size` values."""
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        statistics.add(batch.columns, batch.path_hashes, self._symbols(batch), tallies)

@@ -15,7 +15,11 @@ Numbers = Literal["scaled", "symbol"]
 STRINGS: Final[tuple[str, ...]] = get_args(Strings)
 NUMBERS: Final[tuple[str, ...]] = get_args(Numbers)
 
-MOST_WEIGHT: Final = 1000.0
+LEAST_WEIGHT: Final = 1e-3
+MOST_WEIGHT: Final = 1e3
+
+_LEAST_PRODUCT: Final = 1e-9
+_MOST_PRODUCT: Final = 1e9
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class Field:
     Parameters
     ----------
     weight : float, default 1.0
-        What the field's part of a vector is multiplied by, 0 to 1000; weights of fields within each other multiply.
-        A field of weight 0 is left out, as if no document had it.
+        What the field's part of a vector is multiplied by, 0.001 to 1000, or 0. Weights of fields within each other
+        multiply, to 1e-9 at least and 1e9 at most.
+        A field of weight 0 is left out; an object or array that holds nothing else stays, as one that says nothing.
     strings : {"text", "words", "symbol"}, optional
         How its strings are taken, as in `mbat.Encoder`; without it as those of the field around it.
     numbers : {"scaled", "symbol"}, optional
@@ -95,8 +100,11 @@ def _checked_rule(path: str, given: Field | Mapping[str, Any]) -> Field:
     except TypeError:
         raise ParameterError(f"The field {path!r}: a rule is of weight, strings, numbers; {given!r} is not.") from None
     weight = rule.weight
-    if isinstance(weight, bool) or not isinstance(weight, float | int) or not 0.0 <= weight <= MOST_WEIGHT:
-        raise ParameterError(f"The field {path!r}: weight is a number from 0 to {MOST_WEIGHT:.0f}; {weight!r} is not.")
+    number = isinstance(weight, float | int) and not isinstance(weight, bool)
+    if not number or (weight != 0 and not LEAST_WEIGHT <= weight <= MOST_WEIGHT):
+        raise ParameterError(
+            f"The field {path!r}: weight is 0 or a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}; {weight!r} is not."
+        )
     for name, value, allowed in (("strings", rule.strings, STRINGS), ("numbers", rule.numbers, NUMBERS)):
         if value is not None and value not in allowed:
             named = ", ".join(map(repr, allowed))
@@ -132,8 +140,9 @@ class FieldRules:
         field = self._rules.get(paths.steps(path)) if self._rules else None
         if field is None:
             return above
+        weight = above.weight * field.weight
         return Rule(
-            above.weight * field.weight,
+            min(max(weight, _LEAST_PRODUCT), _MOST_PRODUCT) if weight else 0.0,
             above.strings if field.strings is None else STRINGS.index(field.strings),
             above.numbers if field.numbers is None else NUMBERS.index(field.numbers),
         )

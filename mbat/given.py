@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from mbat.complaints import check_document
+from mbat.complaints import check_document, several
 from mbat.errors import DocumentError, ParameterError
 from mbat.sources import Record
 
@@ -32,8 +32,7 @@ def records_of(documents: Iterable[Any], ids: Iterable[str] | None, check: bool)
     DocumentError
         If a document is no JSON value.
     """
-    if isinstance(documents, dict | str | bytes):
-        raise ParameterError("documents is a list of documents; for one give [document].")
+    several(documents)
     given = None if ids is None else checked_ids(ids)
     position = -1
     for position, document in enumerate(documents):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mbat.binding import FAMILIES
 from mbat.bundling import Shares
 from mbat.errors import ParameterError
@@ -55,3 +58,15 @@ def shares(softness: float) -> Shares:
     key_bound, key_free = shares_of(softness)
     position_bound, position_free = shares_of(POSITION_SOFTNESS * softness)
     return Shares(key_free, key_bound, position_free, position_bound)
+
+
+def checked_vector(vector: Any, dim: int) -> NDArray[np.float64]:
+    """Return a vector as float64 of shape (dim,), or raise ParameterError if it is none."""
+    try:
+        array = np.asarray(vector, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"A vector is an array of {dim} numbers: {error}.") from None
+    if array.shape != (dim,) or not np.isfinite(array).all():
+        what = f"one of shape {array.shape}" if array.shape != (dim,) else "one with numbers that are not finite"
+        raise ParameterError(f"A vector of this encoder is an array of {dim} numbers, and not {what}.")
+    return array

@@ -1,4 +1,4 @@
-"""Working ahead: threads compute while another prepares the next batches."""
+"""Streams in batches, and working ahead: threads compute while another prepares the next batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -43,3 +44,10 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 1) -> 
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most `size` values."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch

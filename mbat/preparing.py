@@ -15,6 +15,7 @@ from mbat.bundling import Places
 from mbat.columns import Columns, Rows, Walker
 from mbat.coordinates import PointFinder, Points
 from mbat.embedding import NO_EMBEDDINGS, Embeddings, TextEmbedder
+from mbat.errors import ParameterError
 from mbat.fields import FieldRules, Rule
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SCALED, UNBOUND, LeafPlaces
@@ -149,8 +150,16 @@ class Preparer:
             return self._batch(self.walker.columns(documents))
 
     def prepare_again(self, columns: Columns) -> Batch:
-        """Make a batch ready whose columns came from this preparer's walker."""
+        """Make a batch ready whose columns came from this preparer's walker.
+
+        Raises
+        ------
+        ParameterError
+            If so many paths were met since that a new table was started, in which theirs have other numbers.
+        """
         with self._lock:
+            if columns.paths is not self.walker.paths:
+                raise ParameterError("These documents were kept before many others were encoded. Encode them anew.")
             return self._batch(columns)
 
     def binding_names(self, steps: Steps) -> list[int]:
@@ -166,7 +175,8 @@ class Preparer:
             return names
 
     def _batch(self, columns: Columns) -> Batch:
-        if self._learn() or self._tables is None:
+        self._learn()
+        if self._tables is None or len(self._tables[2]) < len(self._known):
             self._tables = self._make_tables()
         places, leaves, hashes = self._tables
         embeddings = self._embedder.embeddings(columns, leaves) if self._embedder else NO_EMBEDDINGS
@@ -176,12 +186,10 @@ class Preparer:
         known = self._known[path]
         return known.place != LEFT_OUT and known.rule.numbers == SCALED
 
-    def _learn(self) -> bool:
-        """Look up what is known of paths that are new; return whether there were any."""
-        new = range(len(self._known), len(self.walker.paths))
-        for path in new:
+    def _learn(self) -> None:
+        """Look up what is known of paths that are new."""
+        for path in range(len(self._known), len(self.walker.paths)):
             self._known.append(self._knowledge(path))
-        return len(new) > 0
 
     def _make_tables(self) -> tuple[Places, LeafPlaces, NDArray[np.int64]]:
         """Return what the kernels need of every path, and its hash."""

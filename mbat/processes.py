@@ -20,6 +20,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.errors import DocumentError, MbatError, ParameterError
+from mbat.pipeline import batched
 from mbat.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PACKED: Final = 1024
-"""Documents that go to a process at a time."""
+"""Documents that go to a process at a time to be encoded."""
+
+COUNTED: Final = 8192
+"""Documents that go to a process at a time to be fitted on; megabytes of counts come back."""
 
 _LOOKAHEAD: Final = 2
 
@@ -143,7 +147,7 @@ def _begin(encoder: Encoder) -> None:
 
 
 def _encode(batch: Packed) -> NDArray[np.float32]:
-    from mbat.encoder import BATCH, batched
+    from mbat.encoder import BATCH
 
     assert _encoder is not None
     batches = batched(batch.unpack(batch.content), BATCH)

@@ -11,8 +11,9 @@ from typing import NoReturn
 import orjson
 
 from mbat.changing import Change, changing, kept_segments, row_of
-from mbat.encoder import BATCH, Encoder, batched
+from mbat.encoder import BATCH, Encoder
 from mbat.errors import DocumentError, ParameterError
+from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index
 from mbat.sources import Record

@@ -6,7 +6,8 @@ bound by their keys or positions and added to those of what holds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from mbat.atoms import dense
 from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
-from mbat.columns import KIND_BITS, Columns, Kind
+from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.errors import ParameterError
 from mbat.leaves import ELEMENT, LEFT_OUT, UNBOUND, SymbolBuffer
 
-LARGEST_BATCH: Final = 1 << 16
-"""Values of a batch that may have dense vectors at once."""
+MOST_VALUES: Final = 1 << 16
+"""Values that may have dense vectors at once."""
 
 
 def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -33,47 +34,56 @@ def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
     return holders
 
 
-def dense_leaves(items: int, dim: int, runs: Iterable[tuple[int, int, SymbolBuffer]]) -> tuple[Vectors, Vectors]:
-    """Return the parts of each leaf of a batch that its key binds and that it leaves free.
-
-    Both are float64 of shape (items, dim), zero for objects and arrays.
+def document_groups(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return where groups of whole documents start and stop, each of as many as have at most MOST_VALUES values.
 
     Raises
     ------
     ParameterError
-        If there are too many items for a dense vector each.
+        If a single document has more.
     """
-    if items > LARGEST_BATCH:
-        raise ParameterError(
-            f"A batch of {items:,} values is too large for this family of matrices, which holds a dense vector for "
-            f"each of at most {LARGEST_BATCH:,}. Use binding='signed-permutation'."
-        )
-    bound, free = np.zeros((items, dim)), np.zeros((items, dim))
+    groups, start, stop = [], 0, 0
+    for end in ends.tolist():
+        if end - stop > MOST_VALUES:
+            raise ParameterError(
+                f"A document of {end - stop:,} values is too large for this family of matrices, which holds a dense "
+                f"vector for each of at most {MOST_VALUES:,}. Use binding='signed-permutation'."
+            )
+        if end - start > MOST_VALUES:
+            groups.append((start, stop))
+            start = stop
+        stop = end
+    return [*groups, (start, stop)]
+
+
+def dense_leaves(runs: Iterable[tuple[int, int, SymbolBuffer]], dim: int) -> Iterator[tuple[Vectors, Vectors]]:
+    """Yield the parts of each item of a batch that its key binds and that it leaves free, vectors of shape (dim,).
+
+    Those of objects and arrays are zero.
+    """
     for start, stop, buffer in runs:
-        for item in range(start, stop):
-            first, last = int(buffer.starts[item - start]), int(buffer.ends[item - start])
-            bound[item] = dense(buffer.codes[first:last], buffer.bound[first:last], dim)
-            free[item] = dense(buffer.codes[first:last], buffer.free[first:last], dim)
-    return bound, free
+        for item in range(stop - start):
+            symbols = slice(int(buffer.starts[item]), int(buffer.ends[item]))
+            codes = buffer.codes[symbols]
+            yield dense(codes, buffer.bound[symbols], dim), dense(codes, buffer.free[symbols], dim)
 
 
 def bundle_densely(
-    columns: Columns,
-    bound: Vectors,
-    free: Vectors,
+    items: NDArray[np.int64],
+    leaves: Iterator[tuple[Vectors, Vectors]],
     places: Places,
     shares: Shares,
     binding: Binding,
     names: tuple[int, int],
 ) -> Vectors:
-    """Bundle a batch.
+    """Bundle whole documents.
 
     Parameters
     ----------
-    columns : Columns
-        The batch.
-    bound, free : float64 arrays of shape (items, dim)
-        The parts of each leaf, from `dense_leaves`; used as scratch.
+    items : int64 array
+        Those of the documents, as in `mbat.columns.Columns`.
+    leaves : iterator
+        The parts of each item, from `dense_leaves`; what is drawn from it are those of the items given.
     places, shares
         As for `mbat.bundling.bundle`; the permutations are not used.
     binding : Binding
@@ -84,9 +94,12 @@ def bundle_densely(
     Returns
     -------
     float64 array of shape (documents, dim)
-        Rows of norm 1.
+        Rows of norm 1, or 0 if all of a document is left out.
     """
-    paths, kinds = columns.items >> KIND_BITS, columns.items & ((1 << KIND_BITS) - 1)
+    bound, free = np.zeros((2, len(items), binding.dim))
+    for row, parts in enumerate(islice(leaves, len(items))):
+        bound[row], free[row] = parts
+    paths, kinds = items >> KIND_BITS, items & KIND_MASK
     depths, elements = places.depth[paths], places.place[paths] == ELEMENT
     holders = parents(depths)
     children = np.bincount(holders[(depths > 0) & (places.place[paths] != LEFT_OUT)], minlength=len(paths))
@@ -115,7 +128,8 @@ def bundle_densely(
                 rows[here] = binding.apply(int(places.key_hash[path]), rows[here])
         np.add.at(free, holders[at], rows + free[at] + _presence(paths[at], places, rows.shape[1]))
     roots = free[depths == 0]
-    units: Vectors = roots / np.linalg.norm(roots, axis=1, keepdims=True)
+    norms = np.linalg.norm(roots, axis=1, keepdims=True)
+    units: Vectors = roots / np.where(norms > 0.0, norms, 1.0)
     return units
 
 
@@ -134,3 +148,20 @@ def _presence(paths: NDArray[np.int64], places: Places, dim: int) -> Vectors:
     for row, path in zip(rows, paths, strict=True):
         row += dense(places.presence_code[path : path + 1], places.presence[path : path + 1], dim)
     return rows
+
+
+def bundled_densely(
+    columns: Columns,
+    places: Places,
+    shares: Shares,
+    runs: Iterable[tuple[int, int, SymbolBuffer]],
+    binding: Binding,
+    names: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Return the vectors of a batch, from the symbols of its leaves, as `mbat.bundling.bundled` does."""
+    leaves = dense_leaves(runs, binding.dim)
+    parts = [
+        bundle_densely(columns.items[start:stop], leaves, places, shares, binding, names)
+        for start, stop in document_groups(columns.ends)
+    ]
+    return np.concatenate(parts).astype(np.float32)

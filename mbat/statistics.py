@@ -6,7 +6,7 @@ last bit to one fit of everything. Their size is bounded, whatever the number of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, Columns, Kind
 from mbat.kernels import Kernel, nth, rough_log2
-from mbat.leaves import SymbolBuffer
+from mbat.leaves import SymbolBuffer, symbol_count
 from mbat.symbols import LARGEST
 
 TABLE_BITS: Final = 18
@@ -112,6 +112,22 @@ class Statistics:
             Tally(self.frequencies, np.zeros(len(self.frequencies), dtype=np.int64)),
             Tally(self.paths, np.zeros(len(self.paths), dtype=np.int64)),
         )
+
+    def add(
+        self,
+        columns: Columns,
+        path_hashes: NDArray[np.int64],
+        runs: Iterable[tuple[int, int, SymbolBuffer]],
+        tallies: tuple[Tally, Tally],
+    ) -> None:
+        """Count a batch of documents, their symbols and paths into the tallies; `path_hashes` has one entry a path."""
+        owners = np.repeat(np.arange(len(columns)), np.diff(columns.ends, prepend=0)) + self.documents + 1
+        paths = path_hashes[columns.items >> KIND_BITS]
+        for start, stop, buffer in runs:
+            work = symbol_count(buffer, stop - start) + stop - start
+            count_documents(work, start, stop, buffer, paths, owners, *tallies)
+        self.documents += len(columns)
+        self.add_numbers(columns, paths)
 
     def add_numbers(self, columns: Columns, path_hashes: NDArray[np.int64]) -> None:
         """Add the numbers of a batch to the sketches of their paths; `path_hashes` has one entry an item."""

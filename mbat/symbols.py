@@ -122,7 +122,7 @@ def _time(days: float, place: int, used: int, how: LeafWeights, buffer: SymbolBu
 
 def _point(cursor: Any, place: int, used: int, leaves: Leaves, how: LeafWeights, buffer: SymbolBuffer) -> int:
     """Write the anchors around a point at its latitude, nothing at its longitude."""
-    latitude, longitude = leaves.point_degrees[2 * cursor[4]], leaves.point_degrees[2 * cursor[4] + 1]
+    latitude, longitude = leaves.point_degrees[2 * cursor[3]], leaves.point_degrees[2 * cursor[3] + 1]
     if latitude != latitude:
         return used
     bound, free = how.shares[4 * place + 2 * _NUMBERS], how.shares[4 * place + 2 * _NUMBERS + 1]
@@ -167,7 +167,7 @@ def _embed(first: int, used: int, cursor: Any, leaves: Leaves, how: LeafWeights,
         free += buffer.free[nth(i)] * buffer.free[nth(i)]
     _weigh(first, used, _EMBEDDING_SHARE, buffer)
     bound, free = _EMBEDDING_SHARE * math.sqrt(bound), _EMBEDDING_SHARE * math.sqrt(free)
-    at = cursor[5] * width
+    at = cursor[4] * width
     for i in range(width):
         code = mix(extend(how.tags[EMBEDDING_TAG], i + 1))
         used = put(code, leaves.embeddings[nth(at + i)], bound, free, used, buffer)
@@ -183,7 +183,7 @@ def _weigh(first: int, last: int, weight: float, buffer: SymbolBuffer) -> None:
 
 def _is_embedded(cursor: Any, leaves: Leaves) -> Any:
     """Return whether the next string has an embedding."""
-    return cursor[5] < len(leaves.embedded_strings) and leaves.embedded_strings[cursor[5]] == cursor[0]
+    return cursor[4] < len(leaves.embedded_strings) and leaves.embedded_strings[cursor[4]] == cursor[0]
 
 
 def _leaf(
@@ -205,7 +205,6 @@ def _leaf(
         x = leaves.numbers[cursor[1]]
         if _is_point(item, cursor, leaves):
             used = _point(cursor, place, used, leaves, how, buffer)
-            cursor[4] += 1
         elif places.numbers[path] == SCALED:
             used = _number(_scaled_number(x, path, places), 1.0, place, used, how, buffer)
         else:
@@ -217,7 +216,7 @@ def _leaf(
 
 def _is_point(item: int, cursor: Any, leaves: Leaves) -> Any:
     """Return whether an item is a coordinate of a point."""
-    return cursor[4] < len(leaves.point_items) and leaves.point_items[cursor[4]] == item
+    return cursor[3] < len(leaves.point_items) and leaves.point_items[cursor[3]] == item
 
 
 def _symbolize(
@@ -225,7 +224,7 @@ def _symbolize(
 ) -> int:
     """Write the symbols of the items from `start` on, until the buffer is full; return the next item.
 
-    The cursor holds the next string, number, stamp, nothing, the next coordinate and embedding.
+    The cursor holds the next string, number, stamp, coordinate and embedding.
     """
     used = 0
     alike = len(leaves.embedded_strings) == 0  # strings that differ in case alone have different embeddings
@@ -245,9 +244,10 @@ def _symbolize(
                 if places.weight[path] != 1.0:
                     _weigh(first, used, places.weight[path], buffer)
         if kind == _STRING:
-            cursor[5] += _is_embedded(cursor, leaves)
+            cursor[4] += _is_embedded(cursor, leaves)
             cursor[0] += 1
         elif kind == _NUMBER:
+            cursor[3] += _is_point(item, cursor, leaves)
             cursor[1] += 1
         buffer.starts[item - start] = first if met < 0 else buffer.starts[met - start]
         buffer.ends[item - start] = used if met < 0 else buffer.ends[met - start]
@@ -287,7 +287,7 @@ def symbol_runs(
     """
     texts = columns.text, columns.text_ends
     leaves = Leaves(columns.items, *texts, columns.numbers, columns.numbers.view(np.int64), *points, *embeddings)
-    cursor = np.zeros(6, dtype=np.int64)
+    cursor = np.zeros(5, dtype=np.int64)
     work = len(columns.text) + len(columns.items)
     buffer = symbol_buffer(min(_MOST_ROOM, _LEAST_ROOM + 2 * len(columns.text) + NUMBER_SYMBOLS * len(columns.items)))
     start = 0

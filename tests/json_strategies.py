@@ -10,6 +10,7 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from mbat.kernels import Kernel
+from mbat.paths import format_path
 
 STRANGE_TEXTS = (
     "",
@@ -51,6 +52,9 @@ def _containers(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 documents = st.recursive(leaves, _containers, max_leaves=12)
 """Any JSON value."""
+
+paths = st.lists(st.none() | keys, max_size=4).map(format_path)
+"""The path of any value that such a document may have."""
 
 batches = st.lists(documents, max_size=4)
 """A few documents, perhaps none."""

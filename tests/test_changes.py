@@ -145,7 +145,7 @@ def test_of_two_documents_with_one_id_the_last_counts_in_an_upsert(tmp_path: Pat
         ([1], ["\ud800"], mbat.ParameterError, "has half of a surrogate pair"),
         ([1], [7], mbat.ParameterError, "An id is a string; 7 is not."),
         ([1], "7", mbat.ParameterError, "ids is a list of ids; for one give"),
-        ({"a": 1}, None, mbat.ParameterError, "documents is a list of documents; for one give"),
+        ({"a": 1}, None, mbat.ParameterError, "Several documents are expected, a list of them"),
         ([1, {"a": float("nan")}], None, mbat.DocumentError, r"At document 1, \$.a: nan is not a JSON number"),
         ([1, {"a": {1}}], None, mbat.DocumentError, r"At document 1, \$.a: \{1\} of type set"),
         ([*range(300), {"a": Path("b")}], None, mbat.DocumentError, r"At document 300, \$.a: PosixPath"),

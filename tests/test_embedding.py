@@ -125,6 +125,15 @@ def test_an_embedding_of_zeros_adds_nothing() -> None:
     assert np.linalg.norm(encoder.encode_one(document)) == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e200, 1e-170, 5e-324, 1.7e308])
+def test_the_size_of_an_embedding_does_not_matter(size: float) -> None:
+    signs = np.array([1.0, -1.0, 1.0])
+    document = {"t": "some words"}
+    plain = Encoder(text=lambda texts: np.tile(signs, (len(texts), 1))).encode_one(document)
+    sized = Encoder(text=lambda texts: np.tile(size * signs, (len(texts), 1))).encode_one(document)
+    np.testing.assert_allclose(sized, plain, atol=1e-7)
+
+
 def test_saving_keeps_all_but_the_function(tmp_path: Path) -> None:
     encoder = Encoder(dim=64, text=embed).fit([{"t": "some words"}])
     encoder.save(tmp_path)

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mbat import DocumentError, Encoder, ParameterError, PathError
-from mbat.binding import FAMILIES
-from mbat.encoder import FORMAT_VERSION, batched
+from mbat.binding import FAMILIES, Haar
+from mbat.encoder import FORMAT_VERSION
+from mbat.pipeline import batched
 from tests import make_golden
-from tests.json_strategies import batches, compiled, interpreted
+from tests.json_strategies import batches, compiled, interpreted, paths
 from tests.json_strategies import documents as any_document
 from tests.make_golden import DOCUMENTS
 
@@ -303,6 +304,55 @@ def test_unbinding_keeps_the_norm_and_the_root_leaves_the_vector_as_it_is() -> N
         encoder.unbind(vector, "a..b")
 
 
+def test_a_batch_of_more_values_than_fit_at_once_has_the_rows_of_its_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [[1, "two"], {"a": ["x"] * 5}, 7, {}, [[1, 2], [3]], {"b": {"c": [None, True]}}]
+    encoder = Encoder(dim=32, binding="haar")
+    expected = encoder.encode(documents)
+    monkeypatch.setattr("mbat.reference.MOST_VALUES", 7)
+    np.testing.assert_allclose(encoder.encode(documents), expected, atol=1e-6)
+    assert encoder.encode([]).shape == (0, 32)
+    assert [rows.shape for rows in encoder.encode_batches([[], [1]])] == [(0, 32), (1, 32)]
+    for position in (0, 3):
+        too_large: list[Any] = [1, 2, 3]
+        too_large.insert(position, ["x"] * 7)
+        with pytest.raises(ParameterError, match=r"A document of 8 values is too large .* of at most 7"):
+            encoder.encode(too_large)
+
+
+def test_threads_that_crowd_the_cache_of_haar_matrices_get_the_right_ones() -> None:
+    names = [i % 5 for i in range(10_000)]
+    expected = [Haar(16).matrix(name).tobytes() for name in range(5)]
+    crowded = Haar(16, cache_bytes=2 * 8 * 16 * 16)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda name: crowded.matrix(name).tobytes(), names))
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == [expected[name] for name in names]
+
+
+@pytest.mark.parametrize("run", [compiled, interpreted])
+def test_a_path_that_was_unbound_before_any_document_had_it_is_encoded_as_ever(run: Any) -> None:
+    encoder, document = Encoder(dim=64), {"seller": {"town": "Oslo"}}
+    with run():
+        vector = encoder.encode_one({"seller": {"name": "Ann"}})
+        encoder.decode(vector, "seller.town", ["Oslo"])
+        assert encoder.encode_one(document).tobytes() == Encoder(dim=64).encode_one(document).tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(paths, any_document), max_size=5))
+def test_what_was_unbound_before_changes_no_vector(turns: list[tuple[str, Any]]) -> None:
+    encoder = Encoder(dim=48)
+    with interpreted():
+        for path, document in turns:
+            row = encoder.encode_one(document)
+            assert row.tobytes() == UNFITTED.encode_one(document).tobytes()
+            encoder.unbind(row, path)
+
+
 @pytest.mark.parametrize("size", [1, 2, 256])
 def test_a_bad_document_is_named_by_its_number_and_path(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mbat.encoder.BATCH", size)
@@ -350,6 +400,16 @@ def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: p
     assert len(encoder._ready().walker.paths) < 30
 
 
+def test_what_was_kept_is_refused_once_a_new_table_of_paths_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(dim=32)
+    kept = encoder.fit_keeping([[{"a": 1}, {"b": "x"}]], 1 << 20)
+    assert np.concatenate(list(encoder.encode_kept(kept))).tobytes() == encoder.encode([{"a": 1}, {"b": "x"}]).tobytes()
+    monkeypatch.setattr("mbat.preparing.MOST_PATHS", 2)
+    encoder.encode([{"c": 1}])
+    with pytest.raises(ParameterError, match=r"kept before many others were encoded\. Encode them anew"):
+        list(encoder.encode_kept(kept))
+
+
 @pytest.mark.parametrize("name", ["unfitted", "fitted"])
 @pytest.mark.parametrize("run", [compiled, interpreted])
 def test_vectors_are_the_golden_ones_to_the_last_bit(name: str, run: Any) -> None:
@@ -378,3 +438,24 @@ def test_the_golden_vectors_are_of_this_format_and_all_distinct() -> None:
 def test_texts_of_the_same_unicode_compatibility_form_are_the_same(one: str, other: str) -> None:
     a, b = Encoder(dim=64).encode([{"k": one, "l": ["x"]}, {"k": other, "l": ["x"]}])
     assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("documents", [{"name": "Bob"}, "abc", b"{}", 5, None])
+def test_what_is_no_list_of_documents_is_refused(documents: Any) -> None:
+    for refuse in (Encoder(dim=16).encode, Encoder(dim=16).fit):
+        with pytest.raises(ParameterError, match="Several documents are expected, a list of them; a "):
+            refuse(documents)
+
+
+@pytest.mark.parametrize(
+    ("vector", "reason"),
+    [
+        (np.zeros(5), r"of 64 numbers, and not one of shape \(5,\)"),
+        (np.zeros((1, 64)), r"and not one of shape \(1, 64\)"),
+        (np.full(64, np.nan), "and not one with numbers that are not finite"),
+        ("x", "A vector is an array of 64 numbers: could not convert"),
+    ],
+)
+def test_what_is_no_vector_of_the_encoder_is_not_read_back(vector: Any, reason: str) -> None:
+    with pytest.raises(ParameterError, match=reason):
+        Encoder(dim=64).decode(vector, "a", ["x"])

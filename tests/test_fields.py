@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 
 from mbat import Encoder, Field, ParameterError
+from mbat.binding import FAMILIES
 from mbat.configuration import configured_encoder
 from mbat_cli.main import cli
 from tests.json_strategies import documents
@@ -43,8 +44,13 @@ def test_what_is_left_out_changes_neither_vectors_nor_statistics_of_words(bindin
     np.testing.assert_allclose(fitted.encode(noisy), fitted.encode(bare), atol=1e-6)
 
 
-def test_a_document_of_which_all_is_left_out_has_the_vector_zero() -> None:
-    assert not Encoder(fields={"id": Field(weight=0)}).encode_one({"id": 7}).any()
+@pytest.mark.parametrize("binding", FAMILIES)
+@pytest.mark.parametrize("document", [{"id": 7}, {"in": [{"x": 1}]}])
+def test_a_document_of_which_all_is_left_out_has_the_vector_zero(binding: str, document: Any) -> None:
+    encoder = Encoder(dim=64, softness=0.0, binding=binding, fields={"id": Field(weight=0), "in[].x": {"weight": 0}})
+    rows = encoder.encode([document, {"id": 7, "a": 1}])
+    assert not rows[0].any()
+    assert float(np.linalg.norm(rows[1])) == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("binding", ["signed-permutation", "haar"])
@@ -69,6 +75,17 @@ def test_weights_of_fields_within_each_other_multiply() -> None:
     assert cosine(nested, document, document) == pytest.approx(1.0)
     # the symbol for the key `seller` itself is all that differs
     assert float(nested.encode_one(document) @ flat.encode_one(document)) > 0.97
+
+
+@pytest.mark.parametrize("binding", FAMILIES)
+@pytest.mark.parametrize("weight", [0.001, 1000])
+def test_weights_of_many_fields_within_each_other_leave_vectors_of_norm_1(binding: str, weight: float) -> None:
+    document: Any = "deep"
+    for _ in range(120):
+        document = {"a": document}
+    fields = {".".join("a" * depth): Field(weight=weight) for depth in range(1, 121)}
+    row = Encoder(dim=32, binding=binding, fields=fields).encode_one(document)
+    assert float(np.linalg.norm(row)) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_strings_of_one_field_can_be_symbols_beside_texts() -> None:
@@ -109,6 +126,32 @@ def test_points_after_a_latitude_with_a_rule_of_its_own_are_found(rule: Field) -
     assert np.array_equal(encoder.encode([{"geo": {"lat": 5, "lon": 6}}, home])[1], Encoder().encode_one(home))
 
 
+POINT = {"g": {"type": "Point", "coordinates": [11, 60]}}
+
+
+@pytest.mark.parametrize("rule", [Field(weight=0), Field(numbers="symbol")])
+@pytest.mark.parametrize("path", ["g.coordinates", "g.coordinates[]"])
+def test_a_rule_of_geojson_coordinates_holds_and_changes_no_other_document_of_the_batch(path: str, rule: Field) -> None:
+    encoder, home = Encoder(fields={path: rule}), {"home": {"lat": 60, "lon": 11}}
+    first, second, third = encoder.encode([POINT, home, POINT])
+    assert np.array_equal(second, Encoder().encode_one(home))
+    assert np.array_equal(first, third)
+    assert np.array_equal(first, encoder.encode_one(POINT))
+    near = {"g": {"type": "Point", "coordinates": [11.01, 60.01]}}
+    far = {"g": {"type": "Point", "coordinates": [-70, -20]}}
+    assert abs(float(first @ encoder.encode_one(near) - first @ encoder.encode_one(far))) < 0.1
+    assert cosine(Encoder(), POINT, near) > cosine(Encoder(), POINT, far) + 0.1
+
+
+def test_geojson_coordinates_are_a_point_if_their_numbers_are_coded_by_closeness_whatever_holds_for_their_array() -> (
+    None
+):
+    encoder = Encoder(
+        numbers="symbol", fields={"g.coordinates[]": Field(numbers="scaled"), "g.type": {"numbers": "scaled"}}
+    )
+    assert np.array_equal(encoder.encode_one(POINT), Encoder().encode_one(POINT))
+
+
 def test_rules_are_part_of_equality_fingerprint_and_what_is_saved(tmp_path: Path) -> None:
     encoder = Encoder(fields={"b": Field(strings="words"), '"a"': {"weight": 2}}).fit([WORDY])
     assert encoder.parameters["fields"] == {"a": {"weight": 2.0}, "b": {"strings": "words"}}
@@ -127,8 +170,10 @@ def test_fields_that_no_fitted_document_has_are_told() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"a": Field(weight=-1)}, "The field 'a': weight is a number from 0 to 1000; -1 is not."),
-        ({"a": {"weight": float("nan")}}, "The field 'a': weight is a number"),
+        ({"a": Field(weight=-1)}, "The field 'a': weight is 0 or a number from 0.001 to 1000; -1 is not."),
+        ({"a": {"weight": float("nan")}}, "The field 'a': weight is 0 or a number from 0.001 to 1000; nan is not."),
+        ({"a": {"weight": 1e-200}}, "1e-200 is not."),
+        ({"a": {"weight": 1000.5}}, "1000.5 is not."),
         ({"a": {"weight": True}}, "True is not"),
         ({"a": {"strings": "wrds"}}, "The field 'a': strings is one of 'text', 'words', 'symbol'; 'wrds' is not."),
         ({"a": {"wieght": 1}}, "The field 'a': a rule is of weight, strings, numbers"),
@@ -168,7 +213,7 @@ def test_a_configuration_is_the_arguments_of_an_encoder(tmp_path: Path) -> None:
         (b"dims = 4", "has 'dims'; its entries are dim, seed, softness, binding, strings, numbers, fields."),
         (b"dim = 4", "dim is the length of the vectors, an integer from 16"),
         (b"fields.a.b.weight = 2", "The field 'a': .* Quote a path of several keys: \"seller.name\""),
-        (b"fields.a.weight = 'x'", "The field 'a': weight is a number"),
+        (b"fields.a.weight = 'x'", "The field 'a': weight is 0 or a number"),
         (None, "cannot be read: No such file"),
     ],
 )

@@ -146,7 +146,7 @@ def test_an_index_is_replaced_only_when_asked_and_anything_else_never(copy: Path
         ([1, 2], ["a"], mbat.ParameterError, "Each document needs an id; for document 1 there is none."),
         ([1], ["a", "b"], mbat.ParameterError, "There are more ids than the 1 documents."),
         ([1], ["\ud800"], mbat.ParameterError, "has half of a surrogate pair; ids are Unicode text."),
-        ({"a": 1}, None, mbat.ParameterError, "documents is a list of documents; for one give"),
+        ({"a": 1}, None, mbat.ParameterError, "Several documents are expected, a list of them"),
         ([1], "a", mbat.ParameterError, r"ids is a list of ids; for one give \['a'\]."),
         ([1], [7], mbat.ParameterError, "An id is a string; 7 is not."),
         (

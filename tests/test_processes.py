@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from mbat import DocumentError, Encoder, MbatError, ParameterError
+from mbat import DocumentError, Encoder, Index, MbatError, ParameterError
 from mbat.processes import Packed, encoded, fitted, packed, packed_texts
+from mbat_cli.main import cli
 
 DOCUMENTS: list[Any] = [
     {"name": f"Item {i % 97} of many", "price": i * 0.75, "tags": ["a", f"t{i % 5}"], "at": {"lat": i % 90, "lon": i}}
@@ -82,3 +85,19 @@ def kill_oneself(_: Any) -> list[Any]:
 def test_a_process_that_is_killed_ends_in_a_sentence() -> None:
     with pytest.raises(MbatError, match="A worker process ended before its work was done"):
         list(encoded(Encoder(dim=16), [Packed(1, None, kill_oneself)], 2))
+
+
+def test_an_index_made_by_two_processes_holds_what_one_process_makes(tmp_path: Path) -> None:
+    file = tmp_path / "docs.jsonl"
+    file.write_bytes(b"".join(orjson.dumps(document) + b"\n" for document in DOCUMENTS))
+    made = []
+    for workers in ("1", "2"):
+        place = tmp_path / f"made{workers}.mbat"
+        done = CliRunner().invoke(cli, ["index", str(file), "-o", str(place), "--workers", workers])
+        assert done.exit_code == 0, done.output
+        with Index.open(place) as index:
+            assert index.verify() == []
+            made.append(
+                (index.encoder, index.content.golden, [list(one.files.values()) for one in index.content.segments])
+            )
+    assert made[0] == made[1]

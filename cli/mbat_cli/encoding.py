@@ -111,7 +111,8 @@ def _counted(batches: Batches, progress: ProgressLine) -> Iterator[Documents]:
 
 
 def _batches(records: Iterable[Record]) -> Batches:
-    from mbat.encoder import BATCH, batched
+    from mbat.encoder import BATCH
+    from mbat.pipeline import batched
 
     for batch in batched(records, BATCH):
         yield [record.document for record in batch], [record.id for record in batch]

@@ -17,6 +17,7 @@ from mbat_cli.options import (
     new_encoder,
     warn_of_recall,
     warn_of_unmatched_fields,
+    workers_option,
     working,
 )
 from mbat_indexes import KINDS
@@ -30,6 +31,7 @@ _SUFFIXES: Final = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet")
 @id_field_option
 @click.option("--kind", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True, help="How to store.")
 @config_option
+@workers_option
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there already.")
 def index(
     files: tuple[str, ...],
@@ -38,6 +40,7 @@ def index(
     id_field: str | None,
     kind: str,
     config: str | None,
+    workers: int,
     overwrite: bool,
 ) -> None:
     """Make an index of the documents in FILE...
@@ -53,7 +56,9 @@ def index(
     reader = Reader(files, id_field, on_error)
     start = time.perf_counter()
     with located(reader), working() as progress:
-        content = build_index(path, reader, encoder, kind, overwrite, progress, fit=True, id_field=id_field)
+        content = build_index(
+            *(path, reader, encoder, kind, overwrite, progress), fit=True, id_field=id_field, workers=workers
+        )
     warn_of_unmatched_fields(encoder)
     warn_of_recall(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""

@@ -55,6 +55,18 @@ def id_field_option(command: F) -> F:
     )(command)
 
 
+def workers_option(command: F) -> F:
+    """Add --workers."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes that fit and encode; worth their start from some 100,000 documents on. The result is the same.",
+    )(command)
+
+
 @contextmanager
 def located(reader: Reader) -> Iterator[None]:
     """Say in which file and line a document is that cannot be encoded."""

@@ -29,8 +29,8 @@ import orjson
 
 from mbat import Encoder
 from mbat.columns import Walker
-from mbat.encoder import batched
 from mbat.paths import PathTable
+from mbat.pipeline import batched
 
 BATCH: Final = 500
 Rows = dict[str, float]

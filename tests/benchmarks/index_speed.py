@@ -22,7 +22,8 @@ import numpy as np
 import orjson
 
 from mbat import Index
-from mbat.encoder import BATCH, Encoder, batched
+from mbat.encoder import BATCH, Encoder
+from mbat.pipeline import batched
 from mbat.writable_store import WritableStore
 from mbat_indexes import index_writer
 
