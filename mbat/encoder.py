@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,9 +16,10 @@ from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
+from mbat.identity import Identity
 from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Parameters, checked, checked_vector, shares
-from mbat.paths import PathTable, parse_path
+from mbat.paths import parse_path
 from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Documents, Preparer
 from mbat.processes import PACKED, encoded, packed
@@ -30,14 +30,11 @@ from mbat.symbols import symbol_runs
 if TYPE_CHECKING:
     from mbat.arrow_types import Nulls
 
-FORMAT_VERSION: Final = 3
-"""Version of the vectors: a change that alters any vector raises it."""
-
 BATCH: Final = 256
 """Documents that are taken apart together."""
 
 
-class Encoder:
+class Encoder(Identity):
     """Turn JSON documents into vectors of fixed length, such that similar documents have similar vectors.
 
     The principle is:
@@ -119,63 +116,7 @@ class Encoder:
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
-        self._fingerprint: str | None = None
-
-    @property
-    def dim(self) -> int:
-        """Length of the vectors."""
-        return self._parameters.dim
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The arguments that make an equal encoder, but for `text` and what `fit` learned; JSON throughout."""
-        return self._parameters.plain()
-
-    @property
-    def embedder(self) -> TextEmbedder | None:
-        """The text embedder, None if there is none."""
-        return self._embedder
-
-    @property
-    def statistics(self) -> Statistics:
-        """What `fit` learned; empty before."""
-        return self._statistics
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of parameters, statistics and version: if it is equal, all vectors are.
-
-        Of a text embedder it knows the width alone.
-        """
-        if self._fingerprint is None:
-            digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
-            for path, rule in self._parameters.fields:
-                digest.update(f"field {path} {rule}".encode())
-            if self._embedder is not None:
-                digest.update(f"text {self._embedder.width}".encode())
-            for name, array in self._statistics.arrays().items():
-                digest.update(name.encode() + array.tobytes())
-            self._fingerprint = digest.hexdigest()
-        return self._fingerprint
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Encoder):
-            return NotImplemented
-        return (
-            self._parameters == other._parameters
-            and self._embedder == other._embedder
-            and self._statistics == other._statistics
-        )
-
-    def __hash__(self) -> int:
-        return hash(self._parameters)
-
-    def __repr__(self) -> str:
-        given = {name: value for name, value in self.parameters.items() if name != "fields" or value}
-        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-        arguments += f", text={self._embedder.name}" if self._embedder else ""
-        fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
-        return f"Encoder({arguments}{fitted})"
+        self._fingerprint = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"parameters": self._parameters, "embedder": self._embedder, "statistics": self._statistics}
@@ -267,15 +208,6 @@ class Encoder:
     def encode_batches(self, batches: Iterable[Documents], threads: int = WORKERS) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
         return ahead(self._encode_batch, self._prepared(batches), threads)
-
-    def unmatched_fields(self) -> list[str]:
-        """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
-        paths = PathTable(self._parameters.seed)
-        return [
-            path
-            for path, _ in self._parameters.fields
-            if not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
-        ]
 
     def fit_keeping(self, batches: Iterable[Documents], keep_bytes: int) -> list[Columns]:
         """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.

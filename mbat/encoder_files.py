@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.embedding import TextFunction
-from mbat.encoder import FORMAT_VERSION, Encoder
+from mbat.encoder import Encoder
 from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
+from mbat.identity import FORMAT_VERSION
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
 

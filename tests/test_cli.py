@@ -170,7 +170,7 @@ def test_ids_must_be_there_and_differ(content: str, sentence: str, capfd: pytest
         (["query", "{}", "-k", "0"], 2, "Error: Invalid value for '-k'"),
         (["query", "{'a': 1}"], 1, "Error: The query is not JSON: "),
         (["query", "@gone.json"], 1, "Error: The query file gone.json cannot be read: No such file or directory.\n"),
-        (["encode", "a.jsonl", "-o", "v.csv"], 2, "Error: The output v.csv should end in .npy."),
+        (["encode", "a.jsonl", "-o", "v.csv"], 2, "Error: The output v.csv should end in .npy or .parquet."),
         (["fly"], 2, "Error: No such command 'fly'"),
     ],
 )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mbat import DocumentError, Encoder, ParameterError, PathError
 from mbat.binding import FAMILIES, Haar
-from mbat.encoder import FORMAT_VERSION
+from mbat.identity import FORMAT_VERSION
 from mbat.pipeline import batched
 from tests import make_golden
 from tests.json_strategies import batches, compiled, interpreted, paths
