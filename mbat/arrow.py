@@ -104,8 +104,11 @@ def table_rows(table: Any, nulls: Nulls = "missing") -> Iterator[ArrowRows]:
     """
     if nulls not in NULLS:
         raise ParameterError(f"nulls is 'missing' or 'null', not {nulls!r}.")
+    checked: Any = None
     for part in _tables(table):
-        check_schema(part.schema)
+        if part.schema != checked:
+            check_schema(part.schema)
+            checked = part.schema
         for start in range(0, part.num_rows, ROWS):
             length = min(ROWS, part.num_rows - start)  # without columns, a slice is as long as it is asked to be
             batches = part.slice(start, length).combine_chunks().to_batches()

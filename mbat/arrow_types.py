@@ -144,9 +144,10 @@ def _nested(array: Any) -> Any:
 
 def members(array: Any) -> tuple[NDArray[np.int64], Any]:
     """Return how many elements each list has, none where it is null, and all elements; those of a map are structs."""
-    if pa.types.is_map(array.type):
-        entry = pa.struct([pa.field("key", array.type.key_type, nullable=False), ("value", array.type.item_type)])
-        array = array.cast(pa.large_list(pa.field("entries", entry, nullable=False)))
+    if pa.types.is_map(array.type):  # the same memory as a list; a cast would damage lists of nulls below
+        entries, buffers = array.values, array.buffers()[:2]
+        kind = pa.list_(entries.type)
+        array = pa.Array.from_buffers(kind, len(array), buffers, offset=array.offset, children=[entries])
     lengths = pc.list_value_length(array).fill_null(0)
     return lengths.to_numpy(zero_copy_only=False).astype(np.int64), array.flatten()
 

@@ -30,7 +30,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     for i in range(2500)
 ]
 DOCUMENTS[7].pop("name")
-TABLE = pa.Table.from_struct_array(pa.array(DOCUMENTS))
+TABLE = pa.Table.from_pylist(DOCUMENTS)
 
 
 @pytest.fixture(autouse=True)
