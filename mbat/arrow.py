@@ -29,7 +29,7 @@ from mbat.complaints import located
 from mbat.errors import DocumentError, ParameterError
 from mbat.paths import PathTable, format_path
 
-ROWS: Final = 1024
+ROWS: Final = 2048
 """Rows that are taken apart together."""
 
 Integers = NDArray[np.int64]
