@@ -22,6 +22,7 @@ from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder
 from mbat.encoder_files import encoder_parts
 from mbat.errors import IndexExistsError, IndexFolderError
+from mbat.fitting import fit_keeping
 from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
@@ -143,7 +144,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
-            chosen = chosen_kind(kind, len(store), encoder.dim)
+            chosen, reason = chosen_kind(kind, len(store), encoder.dim)
             segments = _segments(path, store, encoder, chosen, kept, workers, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(
@@ -154,6 +155,7 @@ def _fill(
                 dim=encoder.dim,
                 fingerprint=encoder.fingerprint,
                 golden=golden_vector(encoder),
+                reason=reason,
                 id_field=id_field,
                 recall=measured_recall(path, store, encoder, segments),
                 segments=segments,
@@ -182,7 +184,7 @@ def _segments(
 def _fitted(encoder: Encoder, stored: Iterable[list[Record]], workers: int) -> list[Columns]:
     """Fit an encoder on documents; return the first ones as they were taken apart, if this process did."""
     if workers == 1:
-        return encoder.fit_keeping(([record.document for record in batch] for batch in stored), KEEP_BYTES)
+        return fit_keeping(encoder, ([record.document for record in batch] for batch in stored), KEEP_BYTES)
     texts = (record.text for batch in stored for record in batch)
     encoder._set_statistics(fitted(encoder, map(packed_texts, batched(texts, COUNTED)), workers))
     return []

@@ -12,11 +12,13 @@ def check_kind(kind: str) -> None:
         raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
 
 
-def chosen_kind(kind: str, count: int, dim: int) -> str:
-    """Return the kind to use for some vectors: the one named, or the one that ``auto`` is for them."""
-    return "flat" if kind == "auto" else kind
+def chosen_kind(kind: str, count: int, dim: int) -> tuple[str, str]:
+    """Return the kind to use for some vectors, and if ``auto`` stands for it, why."""
+    if kind != "auto":
+        return kind, ""
+    return "flat", f"every one of {count:,} vectors of length {dim} is compared"
 
 
 def is_exact(kind: str) -> bool:
     """Tell whether a search of a kind compares every vector as it is stored."""
-    return KINDS[kind].effort is None
+    return KINDS[kind].effort is None and not KINDS[kind].copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +17,10 @@ from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
 from mbat.errors import DocumentError
 from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
-from mbat.identity import Identity
+from mbat.fitting import fit_keeping
 from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, Parameters, checked, checked_vector, shares
-from mbat.paths import parse_path
+from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Documents, Preparer
 from mbat.processes import PACKED, encoded, packed
@@ -30,11 +31,14 @@ from mbat.symbols import symbol_runs
 if TYPE_CHECKING:
     from mbat.arrow_types import Nulls
 
+FORMAT_VERSION: Final = 3
+"""Version of the vectors: a change that alters any vector raises it."""
+
 BATCH: Final = 256
 """Documents that are taken apart together."""
 
 
-class Encoder(Identity):
+class Encoder:
     """Turn JSON documents into vectors of fixed length, such that similar documents have similar vectors.
 
     The principle is:
@@ -116,7 +120,63 @@ class Encoder(Identity):
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
-        self._fingerprint = None
+        self._fingerprint: str | None = None
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return self._parameters.dim
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments that make an equal encoder, but for `text` and what `fit` learned; JSON throughout."""
+        return self._parameters.plain()
+
+    @property
+    def embedder(self) -> TextEmbedder | None:
+        """The text embedder, None if there is none."""
+        return self._embedder
+
+    @property
+    def statistics(self) -> Statistics:
+        """What `fit` learned; empty before."""
+        return self._statistics
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of parameters, statistics and version: if it is equal, all vectors are.
+
+        Of a text embedder it knows the width alone.
+        """
+        if self._fingerprint is None:
+            digest = hashlib.sha256(f"mbat vectors {FORMAT_VERSION} {self._parameters}".encode())
+            for path, rule in self._parameters.fields:
+                digest.update(f"field {path} {rule}".encode())
+            if self._embedder is not None:
+                digest.update(f"text {self._embedder.width}".encode())
+            for name, array in self._statistics.arrays().items():
+                digest.update(name.encode() + array.tobytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Encoder):
+            return NotImplemented
+        return (
+            self._parameters == other._parameters
+            and self._embedder == other._embedder
+            and self._statistics == other._statistics
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._parameters)
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in self.parameters.items() if name != "fields" or value}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        arguments += f", text={self._embedder.name}" if self._embedder else ""
+        fitted = f", fitted on {self._statistics.documents:,} documents" if self._statistics.documents else ""
+        return f"Encoder({arguments}{fitted})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {"parameters": self._parameters, "embedder": self._embedder, "statistics": self._statistics}
@@ -143,7 +203,7 @@ class Encoder(Identity):
         DocumentError
             If a document is no JSON value; the encoder is left as it was.
         """
-        self.fit_keeping(batched(several(documents), BATCH), 0)
+        fit_keeping(self, batched(several(documents), BATCH), 0)
         return self
 
     def encode(self, documents: Iterable[Any], workers: int = 1) -> NDArray[np.float32]:
@@ -181,7 +241,7 @@ class Encoder(Identity):
         """Learn from the rows of an Arrow table, as `fit` does from documents; for the arguments see `encode_table`."""
         from mbat.arrow import table_rows
 
-        self.fit_keeping(table_rows(table, nulls), 0)
+        fit_keeping(self, table_rows(table, nulls), 0)
         return self
 
     def encode_table(self, table: Any, nulls: Nulls = "missing") -> NDArray[np.float32]:
@@ -209,43 +269,17 @@ class Encoder(Identity):
         """Yield the vectors of each batch of documents: `encode` for streams that do not fit in memory."""
         return ahead(self._encode_batch, self._prepared(batches), threads)
 
-    def fit_keeping(self, batches: Iterable[Documents], keep_bytes: int) -> list[Columns]:
-        """Fit on batches of documents, and keep the columns of the first ones for `encode_kept`.
-
-        Parameters
-        ----------
-        batches : iterable of lists of JSON values
-            Read once.
-        keep_bytes : int
-            Memory for columns that are kept.
-
-        Returns
-        -------
-        list of Columns
-            Those of the first batches, as many as there was room for.
-        """
-        unfitted = Encoder(**self.parameters)
-        statistics = Statistics()
-        tallies = statistics.tallies()
-        kept: list[Columns] = []
-        walker = unfitted._ready().walker
-
-        def watched() -> Iterator[Batch]:
-            room = keep_bytes if self._embedder is None else 0  # texts to embed would have to be kept besides
-            for batch in unfitted._prepared(batches):
-                room = room - batch.columns.nbytes if batch.columns.paths is walker.paths else 0
-                if room > 0:
-                    kept.append(batch.columns)
-                yield batch
-
-        for _ in ahead(lambda batch: unfitted._count(batch, tallies, statistics), watched()):
-            pass
-        self._set_statistics(statistics)
-        self._preparer = self._new_preparer(walker if kept else None)
-        return kept
+    def unmatched_fields(self) -> list[str]:
+        """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
+        paths = PathTable(self._parameters.seed)
+        return [
+            path
+            for path, _ in self._parameters.fields
+            if not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
+        ]
 
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
-        """Yield the vectors of each batch that `fit_keeping` kept, before anything else is encoded.
+        """Yield the vectors of each batch that `mbat.fitting.fit_keeping` kept, before anything else is encoded.
 
         Raises
         ------

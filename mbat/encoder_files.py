@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.embedding import TextFunction
-from mbat.encoder import Encoder
+from mbat.encoder import FORMAT_VERSION, Encoder
 from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
-from mbat.identity import FORMAT_VERSION
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
 
@@ -88,6 +87,8 @@ def unfitted_encoder_of(parameters: str, place: str, text: TextFunction | None =
         version = described["format_version"]
         encoder = Encoder(**described["parameters"]) if version == FORMAT_VERSION else None
         embedder: dict[str, Any] | None = described.get("text")
+        if not isinstance(embedder, dict | None):
+            raise TypeError(f"its text embedder is {embedder!r:.40}")
     except _BROKEN as error:
         raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     if encoder is None:

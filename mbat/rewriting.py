@@ -67,7 +67,9 @@ def rebuild_index(
         if refit:
             encoder = change.fitted(encoder, progress)
             change.store.put_encoder(*encoder_parts(encoder))
-        chosen = chosen_kind(kind or change.before.kind, len(change.store), encoder.dim)
+        chosen, reason = change.before.kind, change.before.reason
+        if kind is not None:
+            chosen, reason = chosen_kind(kind, len(change.store), encoder.dim)
         segments = change.rewrite(0, encoder, chosen, progress)
-        made = {"kind": chosen, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
+        made = {"kind": chosen, "reason": reason, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
         return change.commit(segments, **made)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mbat import durable
 from mbat.content import Segment
-from mbat.errors import IndexDamagedError, MissingExtraError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, MissingExtraError, ParameterError
 from mbat.sealing import damaged, file_record
 from mbat_indexes import IndexFileError, MissingFaissError, VectorIndex, index_writer, load_index, segment_files
 
@@ -62,6 +62,8 @@ def write_segment(
             file.unlink(missing_ok=True)
         if isinstance(error, MissingFaissError):
             raise MissingExtraError(str(error)) from error
+        if isinstance(error, IndexFileError):
+            raise IndexFolderError(f"{error} Nothing was changed.") from error
         raise
     return Segment(name, kind, *span, written, named)
 

@@ -183,7 +183,7 @@ class Store:
         """Return what SQLite finds wrong with the file."""
         try:
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             found = [str(error)]
         return [] if found == ["ok"] else found
 
@@ -211,7 +211,7 @@ class Store:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if "unable to open" in str(error) and has_log(self.path):
                 raise IndexFolderError(
                     f"{self.path.parent} holds changes that are not folded in, because a process that made them was "

@@ -138,5 +138,5 @@ class WritableStore(Store):
             raise IndexFolderError(
                 f"The documents cannot be written to {self.path.parent}: {error}. Nothing was changed."
             ) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise damaged(str(self.path), str(error)) from error

@@ -62,7 +62,7 @@ def compact(path: Path) -> None:
 
 def rebuild(path: Path) -> None:
     with Index.open(path) as index:
-        index.rebuild("exact", refit=True)
+        index.rebuild("sq8", refit=True)
 
 
 BEFORE: Final = {str(i): document(i, 0) for i in range(40)}
@@ -191,7 +191,7 @@ def random_operation(random_: random.Random) -> tuple[str, Any]:
         value = random_.randrange(1000)
         return kind, {str(one): document(one, value) for one in ids}
     if kind == "rebuild":
-        return kind, [random_.choice(["exact", "flat", "flat-fp16"]), random_.random() < 0.3]
+        return kind, [random_.choice(["exact", "flat", "sq8"]), random_.random() < 0.3]
     return kind, [str(one) for one in ids] if kind == "delete" else None
 
 

@@ -1,7 +1,7 @@
 """Golden vectors: what every version, machine and process must give, to the last bit.
 
 ``python -m tests.make_golden`` writes ``tests/golden/vectors.json`` anew. That is right only together with a new
-``FORMAT_VERSION`` in `mbat.identity`: the vectors of all indexes change with it.
+``FORMAT_VERSION`` in `mbat.encoder`: the vectors of all indexes change with it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.encoder import Encoder
-from mbat.identity import FORMAT_VERSION
+from mbat.encoder import FORMAT_VERSION, Encoder
 
 GOLDEN: Final = Path(__file__).parent / "golden" / "vectors.json"
 

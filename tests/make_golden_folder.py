@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbat import Encoder, Index
-from mbat.identity import FORMAT_VERSION
+from mbat.encoder import FORMAT_VERSION
 from mbat.manifest import FOLDER_FORMAT
 from tests.make_golden import DOCUMENTS
 

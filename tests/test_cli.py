@@ -47,8 +47,10 @@ def test_files_are_indexed_and_queried(capfd: pytest.CaptureFixture[str]) -> Non
     assert mbat("index", str(COUNTRIES), "--id-field", "name") == 0
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith("Indexed 193 documents in ")
-    assert err.endswith(" s: countries.mbat\n")
+    chosen, indexed = err.splitlines()
+    assert chosen == "Kind flat: every one of 193 vectors of length 1024 is compared."
+    assert indexed.startswith("Indexed 193 documents in ")
+    assert indexed.endswith(" s: countries.mbat")
     assert mbat("query", '{"capital": {"name": "Helsinki"}}', "-k", "2") == 0
     hits = lines(capfd.readouterr().out)
     assert [list(hit) for hit in hits] == [["id", "score", "document"]] * 2

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mbat import DocumentError, Encoder, ParameterError, PathError
 from mbat.binding import FAMILIES, Haar
-from mbat.identity import FORMAT_VERSION
+from mbat.encoder import FORMAT_VERSION
+from mbat.fitting import fit_keeping
 from mbat.pipeline import batched
 from tests import make_golden
 from tests.json_strategies import batches, compiled, interpreted, paths
@@ -402,7 +403,7 @@ def test_many_paths_start_a_new_table_without_a_change_of_vectors(monkeypatch: p
 
 def test_what_was_kept_is_refused_once_a_new_table_of_paths_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder(dim=32)
-    kept = encoder.fit_keeping([[{"a": 1}, {"b": "x"}]], 1 << 20)
+    kept = fit_keeping(encoder, [[{"a": 1}, {"b": "x"}]], 1 << 20)
     assert np.concatenate(list(encoder.encode_kept(kept))).tobytes() == encoder.encode([{"a": 1}, {"b": "x"}]).tobytes()
     monkeypatch.setattr("mbat.preparing.MOST_PATHS", 2)
     encoder.encode([{"c": 1}])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import mbat
-from mbat import Index
+from mbat import Encoder, Index
 from tests.crashing import BEFORE, create
 from tests.test_durability import ROOT, ROOTS
 
@@ -45,6 +45,12 @@ def run(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kernels() -> None:
+    """Have the inner loops compiled and kept before there is no room for them."""
+    Encoder().fit([{"a": ["text", 1]}] * 300).encode([{"a": ["text", 1]}] * 300)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     create(tmp_path / "a.mbat", BEFORE)
@@ -70,7 +76,7 @@ def unchanged(path: Path) -> bool:
 @pytest.mark.parametrize("command", ["index", "add", "upsert", "rebuild"])
 def test_a_full_disk_is_one_sentence_and_changes_nothing(command: str, limit: int, path: Path, tmp_path: Path) -> None:
     before = names(path)
-    file = more(tmp_path, 30_000)
+    file = more(tmp_path, 5_000)
     arguments = {
         "index": ["index", file, "-o", path, "--overwrite"],
         "add": ["add", file, "-i", path],
@@ -133,7 +139,7 @@ def test_a_place_that_may_not_be_written_is_one_sentence(path: Path, tmp_path: P
 
 KILLED_WRITER = """
 import os, signal, sys
-from mbat import Index
+from mbat import Encoder, Index
 index = Index.open(sys.argv[1])
 index.upsert([{"name": 3, "value": "new"}], ["3"])
 os.kill(os.getpid(), signal.SIGKILL)
@@ -150,7 +156,7 @@ def test_what_a_killed_writer_finished_is_read_where_nothing_may_be_written(path
 
 READER = """
 import sys
-from mbat import Index
+from mbat import Encoder, Index
 with Index.open(sys.argv[1]) as index:
     for _ in sys.stdin:
         hits = index.search({"name": 3}, k=1000)
@@ -237,7 +243,7 @@ def test_a_second_writer_is_told_who_is_writing_and_readers_are_not_kept_waiting
 
 WRITER = """
 import sys
-from mbat import Index
+from mbat import Encoder, Index
 with Index.open(sys.argv[1]) as index:
     for value in range(1, 31):
         index.upsert([{"name": i, "value": value} for i in range(40)], map(str, range(40)))

@@ -10,7 +10,7 @@ import pytest
 
 import mbat
 from mbat import Index
-from mbat.identity import FORMAT_VERSION
+from mbat.encoder import FORMAT_VERSION
 from mbat.manifest import FOLDER_FORMAT
 from tests.make_golden_folder import GOLDEN, PRESENT, answers
 

@@ -16,7 +16,7 @@ from mbat_cli.options import (
     index_option,
     input_options,
     located,
-    warn_of_recall,
+    tell_of_kind,
     working,
 )
 from mbat_indexes import KINDS
@@ -96,7 +96,7 @@ def rebuild(index_path: str | None, kind: str | None, refit: bool) -> None:
     with working() as progress:
         content = rebuild_index(path, kind, refit, progress)
     click.echo(f"Rebuilt {content.documents:,} documents as {content.kind}: {path}", err=True)
-    warn_of_recall(content)
+    tell_of_kind(content)
 
 
 def _put(path: Path, files: tuple[str, ...], on_error: OnError, id_field: str | None, replacing: bool) -> None:

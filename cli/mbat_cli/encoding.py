@@ -94,8 +94,10 @@ def _write(
 
 def _fitted(encoder: Encoder, reader: Reader, spool: BinaryIO, progress: ProgressLine) -> Batches:
     """Fit an encoder on the documents; return them once more."""
+    from mbat.fitting import fit_keeping
+
     if reader.is_tabular:
-        encoder.fit_keeping(_counted(reader.tables(), progress), 0)
+        fit_keeping(encoder, _counted(reader.tables(), progress), 0)
         return reader.tables()
     encoder.fit(_spooled(reader, spool, progress))
     spool.seek(0)

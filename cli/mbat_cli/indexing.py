@@ -15,7 +15,7 @@ from mbat_cli.options import (
     input_options,
     located,
     new_encoder,
-    warn_of_recall,
+    tell_of_kind,
     warn_of_unmatched_fields,
     workers_option,
     working,
@@ -60,7 +60,7 @@ def index(
             *(path, reader, encoder, kind, overwrite, progress), fit=True, id_field=id_field, workers=workers
         )
     warn_of_unmatched_fields(encoder)
-    warn_of_recall(content)
+    tell_of_kind(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
     click.echo(
         f"Indexed {content.documents:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",

@@ -46,6 +46,7 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
             "path": str(path),
             "documents": content.documents,
             "kind": content.kind,
+            "reason": content.reason or None,
             "recall": content.recall and asdict(content.recall),
             "encoder": repr(index.encoder),
             "fingerprint": content.fingerprint,

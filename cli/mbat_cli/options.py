@@ -135,10 +135,12 @@ def find_index(given: str | None) -> Path:
     raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")
 
 
-def warn_of_recall(content: Content) -> None:
-    """Say on stderr if searches find too few of the true neighbours."""
+def tell_of_kind(content: Content) -> None:
+    """Say on stderr why a kind was chosen, and if its searches find too few of the true neighbours."""
     from mbat.measuring import ENOUGH
 
+    if content.reason:
+        click.echo(f"Kind {content.kind}: {content.reason}.", err=True)
     if content.recall is not None and content.recall.at_10 < ENOUGH:
         click.echo(
             f"Note: of the ten nearest a search finds {content.recall.at_10:.1%}, measured on "
