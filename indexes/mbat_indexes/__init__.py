@@ -15,22 +15,28 @@ Examples
 ([[9]], [[0.800000011920929]])
 """
 
+from mbat_indexes.choosing import Choice, choose_kind, estimate
 from mbat_indexes.exact import exact_index
 from mbat_indexes.files import index_writer, load_index, segment_files
 from mbat_indexes.kinds import KINDS, Kind
+from mbat_indexes.measuring import recall
 from mbat_indexes.protocol import NO_ID, IndexFileError, MissingFaissError, VectorIndex
 from mbat_indexes.writing import VectorWriter
 
 __all__ = [
     "KINDS",
     "NO_ID",
+    "Choice",
     "IndexFileError",
     "Kind",
     "MissingFaissError",
     "VectorIndex",
     "VectorWriter",
+    "choose_kind",
+    "estimate",
     "exact_index",
     "index_writer",
     "load_index",
+    "recall",
     "segment_files",
 ]

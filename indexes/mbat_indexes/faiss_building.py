@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from mbat_indexes.faiss_flat import COUNT_AT, HEADER_BYTES
 from mbat_indexes.faiss_library import lists_of, load_faiss, make_index, rotated, write_file
-from mbat_indexes.kinds import Kind
+from mbat_indexes.kinds import Kind, lists_for
 from mbat_indexes.protocol import Ids, Vectors
 from mbat_indexes.spool import Spool, StoredRows, copy_file
 from mbat_indexes.stored import BLOCK_NUMBERS
@@ -23,11 +22,6 @@ _POINTS_PER_LIST: Final = 32
 _PQ_CENTROIDS: Final = 256
 _LISTS_END: Final = struct.Struct("<4sQQ4sQ")  # what FAISS writes for inverted lists, before the sizes
 _SIZE: Final = struct.Struct("<Q")
-
-
-def lists_for(count: int) -> int:
-    """Return into how many lists so many vectors go: four times the root, but eight in a list or more."""
-    return max(1, min(round(4 * math.sqrt(count)), count // 8))
 
 
 def factory_of(kind: Kind, dim: int, lists: int) -> str:
@@ -127,6 +121,7 @@ def _train(index: Any, lists: int, rows: StoredRows) -> None:
     inner.cp.min_points_per_centroid = 1  # else FAISS writes to stderr
     inner.cp.max_points_per_centroid = len(sample)
     if hasattr(inner, "pq"):
+        inner.do_polysemous_training = False  # takes minutes, for a way to search that is not used
         inner.pq.cp.min_points_per_centroid = 1
         inner.pq.cp.max_points_per_centroid = 32
         sample = np.resize(sample, (max(len(sample), _PQ_CENTROIDS), rows.dim))

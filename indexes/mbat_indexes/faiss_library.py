@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,9 @@ from mbat_indexes.protocol import Ids, IndexFileError, MissingFaissError, Vector
 
 DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
 """The packages that bring the module ``faiss``; two at once overwrite each other."""
+
+_READING: Final = Lock()
+"""Held while a file is read, since FAISS has one limit on what a file may ask for: here no more than its own size."""
 
 
 def load_faiss() -> Any:
@@ -63,7 +67,7 @@ def make_index(dim: int, factory: str) -> Any:
     return faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
 
 
-def read_file(path: Path, kind: str, lists: bool = False) -> tuple[Any, Any, Ids]:
+def read_file(path: Path, kind: str, lists: bool = False, tables: int = 0) -> tuple[Any, Any, Ids]:
     """Return the index that a file holds, memory-mapped, the one within it that holds vectors, and their ids.
 
     Parameters
@@ -74,6 +78,8 @@ def read_file(path: Path, kind: str, lists: bool = False) -> tuple[Any, Any, Ids
         Name of the kind that it should be.
     lists : bool
         Whether that has inverted lists, which FAISS maps in a way of their own.
+    tables : int
+        How many bytes may be asked for beyond the size of the file.
 
     Raises
     ------
@@ -81,11 +87,7 @@ def read_file(path: Path, kind: str, lists: bool = False) -> tuple[Any, Any, Ids
         If the file holds no index with ids that rise.
     """
     faiss = load_faiss()
-    try:
-        outer = faiss.read_index(str(path), faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC)
-    except (RuntimeError, MemoryError) as error:
-        reason = (str(error).splitlines() or ["not enough memory"])[-1]
-        raise IndexFileError(f"FAISS cannot read {path}: {reason}") from error
+    outer = _mapped(path, faiss.IO_FLAG_MMAP if lists else faiss.IO_FLAG_MMAP_IFC, tables)
     if not isinstance(outer, faiss.IndexIDMap):
         raise IndexFileError(f"{path} holds a FAISS index of another kind than {kind!r}.")
     ids: Ids = faiss.vector_to_array(outer.id_map)
@@ -94,6 +96,21 @@ def read_file(path: Path, kind: str, lists: bool = False) -> tuple[Any, Any, Ids
     if len(ids) and (ids[0] < 0 or (np.diff(ids) <= 0).any()):
         raise IndexFileError(f"The ids in {path} do not rise.")
     return outer, faiss.downcast_index(outer.index), ids
+
+
+def _mapped(path: Path, flags: int, tables: int) -> Any:
+    faiss = load_faiss()
+    try:
+        with _READING:
+            before = faiss.get_deserialization_vector_byte_limit()
+            faiss.set_deserialization_vector_byte_limit(path.stat().st_size + tables)
+            try:
+                return faiss.read_index(str(path), flags)
+            finally:
+                faiss.set_deserialization_vector_byte_limit(before)
+    except (OSError, RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["there is not enough memory"])[-1]
+        raise IndexFileError(f"FAISS cannot read {path}: {reason}") from error
 
 
 def check_type(path: Path, kind: str, index: Any, expected: Any) -> None:

@@ -17,6 +17,7 @@ from mbat_indexes.spool import StoredRows, copy_file
 from mbat_indexes.stored import Mask, Positions, Rows
 
 _ID_BYTES: Final = 8
+_PQ_TABLE_BYTES: Final = 1 << 36  # FAISS checks the size of a table that it makes for other distances alone
 
 
 class CodesFinder:
@@ -80,24 +81,21 @@ def load_built(path: Path, kind: Kind) -> CandidateIndex:
     IndexFileError
         If they hold none of this kind.
     """
-    outer, index, ids = read_file(path, kind.name, lists=kind.effort == "nprobe")
+    tables = _PQ_TABLE_BYTES if "PQ" in (kind.factory or "") else 0
+    outer, index, ids = read_file(path, kind.name, kind.effort == "nprobe", tables)
     finder: CodesFinder | ListsFinder | GraphFinder
     if kind.effort == "efSearch":
-        _check_graph(path, kind, index)
-        vectors = (
-            codes_of(load_faiss().downcast_index(index.storage)).view("<f2")
-            if len(ids)
-            else np.zeros((0, index.d), np.float16)
-        )
-        finder = GraphFinder(outer, index, lambda positions: vectors[positions].astype(np.float32))
+        finder = GraphFinder(outer, index, _rows_of_graph(path, kind, index))
     elif kind.effort == "nprobe":
         _check_lists(path, kind, index)
         rows = StoredRows(copy_file(path), index.d, len(ids), kind.half) if kind.copy else _rows_of_lists(path, index)
-        finder = ListsFinder(outer, index, rows, kind.candidates)
+        finder = ListsFinder(outer, index, rows, kind.candidates_for(index.d))
     else:
         check_type(path, kind.name, index, make_index(index.d, factory_of(kind, index.d, 0)))
         _check_codes(path, kind, index)
-        finder = CodesFinder(outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates)
+        finder = CodesFinder(
+            outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates_for(index.d)
+        )
     return CandidateIndex(kind.name, ids, index.d, finder)
 
 
@@ -147,25 +145,46 @@ def _rows_of_lists(path: Path, index: Any) -> Rows:
     return rows
 
 
-def _check_graph(path: Path, kind: Kind, index: Any) -> None:
+def _rows_of_graph(path: Path, kind: Kind, index: Any) -> Rows:
+    """Return how to read the vectors of a graph, after it was looked at whether it is whole."""
     faiss = load_faiss()
-    expected = make_index(index.d, factory_of(kind, index.d, 0))
+    factory, count = factory_of(kind, index.d, 0), int(index.ntotal)
+    expected = make_index(index.d, factory)
     check_type(path, kind.name, index, expected)
-    storage, count, graph = faiss.downcast_index(index.storage), int(index.ntotal), index.hnsw
-    check_type(path, kind.name, storage, faiss.downcast_index(expected.storage))
-    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
+    graph, storage = index.hnsw, faiss.downcast_index(index.storage)
+    check_type(path, kind.name, storage, expected.storage)
     links = int(graph.neighbors.size())
-    check_size(path, index.d, factory_of(kind, index.d, 0), count * (4 + 8 + storage.code_size + _ID_BYTES) + 4 * links)
+    check_size(path, index.d, factory, count * (4 + 8 + storage.code_size + _ID_BYTES) + 4 * links)
+    if (storage.ntotal, storage.codes.size()) != (count, count * storage.code_size) or not _is_graph(
+        graph, expected.hnsw, count
+    ):
+        raise IndexFileError(f"The graph in {path} is damaged.")
+    vectors = codes_of(storage).view("<f2") if count else np.zeros((0, index.d), dtype=np.float16)
+    return lambda positions: vectors[positions].astype(np.float32)
+
+
+def _is_graph(graph: Any, expected: Any, count: int) -> bool:
+    """Tell whether the arrays of a graph fit together: FAISS follows them without looking."""
+    faiss = load_faiss()
+    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets).astype(np.int64)
+    room = faiss.vector_to_array(graph.cum_nneighbor_per_level)
+    if not np.array_equal(room, faiss.vector_to_array(expected.cum_nneighbor_per_level)):
+        return False
+    if (
+        (len(levels), len(offsets)) != (count, count + 1)
+        or levels.min(initial=1) < 1
+        or levels.max(initial=0) >= len(room)
+    ):
+        return False
+    links = int(graph.neighbors.size())
     neighbours = faiss.rev_swig_ptr(graph.neighbors.data(), links) if links else np.zeros(0, np.int32)
-    whole = (
-        (storage.ntotal, len(levels), len(offsets)) == (count, count, count + 1)
-        and storage.codes.size() == count * storage.code_size
-        and (np.diff(offsets.astype(np.int64)) >= 0).all()
-        and offsets[-1] == links
+    entry = graph.entry_point
+    return bool(
+        (offsets[0], offsets[-1]) == (0, links)
+        and np.array_equal(np.diff(offsets), room[levels])
         and neighbours.min(initial=-1) >= -1
         and neighbours.max(initial=-1) < count
-        and -1 <= graph.entry_point < max(1, count)
         and graph.max_level == levels.max(initial=0) - 1
+        and (0 <= entry < count and levels[entry] == graph.max_level + 1 if count else entry == -1)
+        and graph.efSearch >= 1
     )
-    if not whole:
-        raise IndexFileError(f"The graph in {path} is damaged.")

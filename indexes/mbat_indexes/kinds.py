@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -26,7 +27,7 @@ class Kind:
     copy : bool
         Whether candidates are found by codes, and scored from a copy of the vectors in a second file.
     candidates : int
-        How many candidates are scored for each vector that is wanted.
+        How many candidates are scored for each vector that is wanted, at a length of 1024; see `candidates_for`.
     effort : {"nprobe", "efSearch"} or None
         The parameter of FAISS that `effort` sets; None where every vector is looked at.
     overhead : int
@@ -48,13 +49,23 @@ class Kind:
         """Whether something is learnt from the vectors before they can be written."""
         return self.copy or self.effort == "nprobe"
 
-    def searched_bytes(self, dim: int) -> int:
-        """Return the bytes of a vector that a search may read: what should fit into memory."""
+    def candidates_for(self, dim: int) -> int:
+        """Return how many candidates are scored for each vector wanted: short codes say less than long ones."""
+        return self.candidates if self.candidates == 1 else math.ceil(self.candidates * max(1, math.sqrt(1024 / dim)))
+
+    def memory_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector that a search may read."""
         return round(dim * self.code_bits / 8) + self.overhead
 
-    def stored_bytes(self, dim: int) -> int:
-        """Return the bytes of a vector on disk."""
-        return self.searched_bytes(dim) + (2 * dim if self.copy else 0)
+    def fixed_bytes(self, count: int, dim: int) -> int:
+        """Return the bytes besides the vectors: centres of lists, and a rotation."""
+        lists = 4 * dim * lists_for(count) if self.effort == "nprobe" else 0
+        return lists + (4 * dim * dim if "RR" in (self.factory or "") else 0)
+
+
+def lists_for(count: int) -> int:
+    """Return into how many lists so many vectors go: four times the root, but eight in a list or more."""
+    return max(1, min(round(4 * math.sqrt(count)), count // 8))
 
 
 def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, lists: bool = True) -> Kind:
@@ -73,7 +84,7 @@ _ALL: Final = (
     # Without the rotation (RR) a bit for each number says little: sums of sparse atoms are not spread evenly.
     _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8),
     _codes("ivf-pq", "as ivf, by 1 bit a number, product quantization", "IVF{lists},PQ{parts}", 1, candidates=8),
-    Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=300),
+    Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=280),
 )
 
 KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}

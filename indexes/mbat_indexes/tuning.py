@@ -11,7 +11,7 @@ from mbat_indexes.protocol import Ids, Vectors
 from mbat_indexes.spool import StoredRows
 from mbat_indexes.stored import Positions, StoredIndex
 
-TARGET: Final = 0.97
+TARGET: Final = 0.96
 """The share of the ten nearest that is to be found: some more than is promised, since a sample is only a sample."""
 
 _NEAREST: Final = 10

@@ -1,0 +1,77 @@
+"""Which kind is chosen, what it is said to take, and how recall is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbat_indexes import KINDS, choose_kind, estimate, exact_index, recall, segment_files
+from tests.vector_oracle import made, spread_ids, units
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "memory", "kind"),
+    [
+        (0, 1024, GB, "flat"),
+        (100_000, 1024, GB, "flat"),
+        (100_000, 1024, GB // 2, "flat-fp16"),
+        (100_000, 1024, GB // 4, "sq8"),
+        (100_000, 1024, GB // 100, "sq8"),
+        (100_001, 1024, GB, "ivf"),
+        (400_000, 256, GB, "flat"),
+        (1_000_000, 1024, 16 * GB, "ivf"),
+        (1_000_000, 1024, 6 * GB, "ivf-fp16"),
+        (1_000_000, 1024, 2 * GB, "ivf-rabitq"),
+        (100_000_000, 1024, 2 * GB, "ivf-rabitq"),
+    ],
+)
+def test_the_choice_depends_on_count_dimension_and_memory(count: int, dim: int, memory: int, kind: str) -> None:
+    choice = choose_kind(count, dim, memory)
+    assert (choice.kind, choice.memory_bytes, choice.disk_bytes) == (kind, *estimate(kind, count, dim))
+
+
+def test_the_reason_says_what_decided() -> None:
+    assert choose_kind(9_000, 1024, GB).reason == (
+        "It is quick to compare all of 9,000 vectors with a query; as flat they fit into half of the memory."
+    )
+    assert choose_kind(10**8, 1024, GB).reason == (
+        "It is too much to compare all of 100,000,000 vectors with a query; "
+        "as ivf-rabitq they take least, and yet more than half of the memory."
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_estimate_on_disk_is_that_of_the_files(kind: str, tmp_path: Path) -> None:
+    ids, vectors = spread_ids(3000), units(3000, dim=256)
+    made(kind, tmp_path / "file", ids, vectors)
+    size = sum(file.stat().st_size for file in segment_files(kind, tmp_path / "file"))
+    left = 256 * 1024 if kind == "ivf-pq" else 0  # the centroids of the codes
+    assert estimate(kind, 3000, 256)[1] + left == pytest.approx(size, rel=0.02)
+
+
+def test_recall_is_the_share_that_is_found() -> None:
+    vectors = np.eye(4, dtype=np.float32)
+    whole, part = exact_index(np.arange(4), vectors), exact_index(np.arange(3), vectors[:3])
+    assert recall(whole, whole, vectors, 1) == 1
+    assert recall(part, whole, vectors, 1) == 0.75
+    assert recall(part, whole, vectors[3:], 1) == 0
+    assert recall(exact_index(np.array([8]), vectors[:1]), whole, vectors, 1) == 0
+
+
+def test_of_vectors_equally_near_any_is_right() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
+    whole = exact_index(np.arange(3), vectors)
+    assert recall(exact_index(np.array([1]), vectors[:1]), whole, vectors[:1], 1) == 1
+    assert recall(exact_index(np.array([1, 2]), vectors[1:]), whole, vectors[:1], 2) == 0.5
+
+
+def test_recall_of_less_than_k_and_of_nothing() -> None:
+    vectors = np.eye(2, dtype=np.float32)
+    whole, nothing = exact_index(np.arange(2), vectors), exact_index(np.arange(0), vectors[:0])
+    assert recall(whole, whole, vectors, 10) == 1
+    assert recall(nothing, whole, vectors, 10) == 0
+    assert recall(nothing, nothing, vectors, 10) == 1
