@@ -29,7 +29,7 @@ from mbat.complaints import located
 from mbat.errors import DocumentError, ParameterError
 from mbat.paths import PathTable, format_path
 
-ROWS: Final = 1024
+ROWS: Final = 2048
 """Rows that are taken apart together."""
 
 Integers = NDArray[np.int64]
@@ -122,7 +122,10 @@ def _tables(table: Any) -> Iterator[Any]:
     if isinstance(table, pa.RecordBatch):
         table = [table]
     elif hasattr(table, "__arrow_c_stream__"):
-        table = pa.RecordBatchReader.from_stream(table)
+        try:
+            table = pa.RecordBatchReader.from_stream(table)
+        except pa.ArrowInvalid:  # a stream of something else than rows
+            raise _no_table(table) from None
     elif not isinstance(table, Iterable):
         raise _no_table(table)
     for batch in table:

@@ -120,7 +120,7 @@ def plain_rows(batch: Any) -> Any:
             column.validate()
             columns.append(plain(column))
             columns[-1].validate(full=True)  # only now, for what lies under nulls need not be valid
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             raise _refused((name,), f"the column is damaged, {error}") from error
         except DocumentError as error:
             raise _refused((name,), error.reason) from None

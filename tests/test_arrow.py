@@ -196,6 +196,10 @@ def damaged_text() -> Any:
     return pa.StringArray.from_buffers(2, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data))
 
 
+def damaged_dictionary() -> Any:
+    return pa.DictionaryArray.from_arrays(pa.array([0, 5], pa.int8()), pa.array(["a"]), safe=False)
+
+
 def map_with_a_key_twice() -> Any:
     twice = pa.MapArray.from_arrays([0, 1, 3], pa.array(["k", "k", "k"]), pa.array([1, 2, 3]))
     return pa.StructArray.from_arrays([twice], ["m"])
@@ -207,6 +211,7 @@ def map_with_a_key_twice() -> Any:
         (pa.array([1.0, float("nan")]), "$.a", "nan is not a JSON number; leave the field out or write null"),
         (pa.array([[1.0, 2.0], [3.0, float("-inf")]]), "$.a[1]", "-inf is not a JSON number"),
         (damaged_text(), "$.a", "the column is damaged, Invalid UTF8 sequence"),
+        (damaged_dictionary(), "$.a", "the column is damaged, "),
         (map_with_a_key_twice(), "$.a.m", "the key 'k' stands twice in a map"),
         (pa.array([0, 2**62], pa.timestamp("s")), "$.a", "a value of type timestamp[s] is out of the range of dates"),
     ],
@@ -223,7 +228,7 @@ def test_a_row_that_is_no_json_is_named_with_its_path(array: Any, path: str, rea
     assert encoder.statistics is before
 
 
-@pytest.mark.parametrize("table", [3, DOCUMENTS, None, "a.parquet", [TABLE]])
+@pytest.mark.parametrize("table", [3, DOCUMENTS, None, "a.parquet", [TABLE], pa.chunked_array([[1]])])
 def test_what_is_no_table_is_refused(table: Any) -> None:
     with pytest.raises(ParameterError, match=r"^A table is a pyarrow Table, .* For documents use encode and fit\.$"):
         ENCODER.encode_table(table)
