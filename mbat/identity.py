@@ -9,7 +9,7 @@ from mbat.embedding import TextEmbedder
 from mbat.parameters import Parameters
 from mbat.statistics import Statistics
 
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 """Version of the vectors: a change that alters any vector raises it."""
 
 
