@@ -16,7 +16,7 @@ from mbat.building import build_index
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.errors import ParameterError
+from mbat.errors import IndexFolderError, ParameterError
 from mbat.given import check_search, checked_ids, records_of
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
@@ -207,10 +207,12 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
-        with Store.open(self._reader.read(lambda view: view.store.path)) as store:
+        with self._reader.read(lambda view: Store.open(view.store.path)) as store:
             store.begin()
             for stored in store.after():
                 yield stored.id, orjson.loads(stored.text)
+            if store.overtaken():
+                raise IndexFolderError(f"{self.path} was changed while it was read as one that is not; read it again.")
 
     def add(
         self, documents: Iterable[Any], ids: Iterable[str] | None = None, *, progress: Progress = silent

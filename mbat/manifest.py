@@ -66,6 +66,7 @@ class Manifest:
         path = folder / MANIFEST_FILE
         if not path.is_file():
             what = "is no mbat index: it has no manifest.json" if folder.is_dir() else "does not exist"
+            what = "is a file, and an mbat index is a folder" if folder.is_file() else what
             raise IndexNotFoundError(f"{folder} {what}. Make an index with: mbat index FILE -o {folder}")
         place = str(path)
         try:

@@ -94,8 +94,7 @@ def evaluate(index: Index, queries: int = 1000, effort: float | None = None) -> 
         If there are no documents.
     """
     path = index.path
-    with Store.open(path / index.manifest.database) as store:
-        rows, documents = _sampled(store, queries)
+    rows, documents = index._reader.read(lambda view: _sampled(view.store, queries))
     if not documents:
         raise ParameterError(f"{path} has no documents to search for.")
     recall = index._reader.read(lambda view: _recall(view.segments, rows, view.encoder.encode(documents), effort))

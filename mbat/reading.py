@@ -109,8 +109,8 @@ class FolderReader:
         try:
             status = (self.folder / MANIFEST_FILE).stat()
             stamp = status.st_ino, status.st_mtime_ns
-        except FileNotFoundError:
-            stamp = None
+        except (FileNotFoundError, NotADirectoryError):
+            stamp = None  # reading the manifest says which
         if stamp is None or stamp != self._stamp or self._store is None:
             self.close()
             self._manifest = Manifest.read(self.folder)

@@ -148,3 +148,5 @@ def test_an_index_that_is_not_there_is_a_sentence(command: str, capfd: pytest.Ca
     assert mbat(command, *given, "-i", "gone.mbat") == 1
     assert capfd.readouterr().err.startswith("Error: gone.mbat does not exist. Make an index with: mbat index FILE")
     assert not Path("gone.mbat").exists()
+    assert mbat(command, *given, "-i", "a.jsonl") == 1
+    assert capfd.readouterr().err.startswith("Error: a.jsonl is a file, and an mbat index is a folder.")
