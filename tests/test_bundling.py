@@ -38,6 +38,29 @@ def test_scattered_bundling_equals_the_dense_reference(documents: list[Any], dim
         np.testing.assert_allclose(which.encode(documents), densely(which, documents), rtol=0, atol=1e-6)
 
 
+@settings(max_examples=60, deadline=None)
+@given(batches.filter(bool), st.sampled_from((1024, 1500)), st.sampled_from((0.0, 0.5, 3.0)))
+def test_rows_of_few_entries_are_folded_as_the_dense_reference_says(
+    documents: list[Any], dim: int, softness: float
+) -> None:
+    """At such lengths most objects have few entries for their row, and note where these are."""
+    which = encoder(dim, softness)
+    documents = [*documents, {"a": {"b": {"c": "x", "d": [{"e": "y"}, {"e": "z"}]}}}]
+    with compiled():
+        np.testing.assert_allclose(which.encode(documents), densely(which, documents), rtol=0, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(batches.filter(bool))
+def test_noting_the_entries_of_a_row_changes_no_bit(documents: list[Any]) -> None:
+    documents = [*documents, {"a": {"b": {"c": "x", "d": [{"e": "y"}, {"e": "z"}]}}}]
+    with interpreted():
+        noted = Encoder(dim=128).encode(documents)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mbat.rows._NOTED_PART", 1 << 20)  # no room to note any
+            assert Encoder(dim=128).encode(documents).tobytes() == noted.tobytes()
+
+
 LONG = [
     pytest.param(["x", "y", "z"] * 50, id="strings"),
     pytest.param(list(range(POSITIONS + 1)), id="one number too many"),

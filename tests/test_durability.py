@@ -16,8 +16,10 @@ import pytest
 
 from mbat import durable
 from mbat.building import build_index
+from mbat.manifest import Manifest
 from mbat.putting import drop_documents, put_documents
 from mbat.sources import Record
+from mbat.writable_store import WritableStore
 from tests.crashing import BEFORE, ENCODER, STEPS
 
 ROOT = Path(__file__).parent.parent
@@ -101,3 +103,24 @@ def test_vectors_are_on_the_disk_before_the_commit_that_names_them_and_removed_a
     steps.clear()
     drop_documents(path, ["a"])
     assert steps == ["commit"]
+
+
+def test_a_sync_reaches_the_disk_and_not_only_its_announcement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process loses nothing that was written, so that only this tells a sync from none."""
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    durable.replace(tmp_path / "a", "text")
+    assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_sqlite_waits_for_the_disk_at_every_commit_to_an_index_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbat"
+    build_index(path, records("a"), ENCODER, "flat")
+    with WritableStore.open(path / Manifest.read(path).database) as store:
+        assert store._integers("PRAGMA synchronous").tolist() == [2]
