@@ -69,9 +69,11 @@ class BuiltSink:
 
     def close(self) -> None:
         """Close the file in which vectors waited, and remove it if it is no part of the index."""
-        self._spool.close()
-        if not self._kind.copy:
-            self._spool.path.unlink(missing_ok=True)
+        try:
+            self._spool.close()
+        finally:
+            if not self._kind.copy:
+                self._spool.path.unlink(missing_ok=True)
 
 
 def _sample(rows: StoredRows, count: int) -> Vectors:

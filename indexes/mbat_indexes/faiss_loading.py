@@ -21,7 +21,7 @@ _PQ_TABLE_BYTES: Final = 1 << 36  # FAISS checks the size of a table that it mak
 
 
 class CodesFinder:
-    """Compares every vector by its code."""
+    """Compares every vector by its code; with an effort above an eighth, by itself."""
 
     exhaustive, selects, effort = False, False, 1 / 8
 
@@ -83,19 +83,19 @@ def load_built(path: Path, kind: Kind) -> CandidateIndex:
     """
     tables = _PQ_TABLE_BYTES if "PQ" in (kind.factory or "") else 0
     outer, index, ids = read_file(path, kind.name, kind.effort == "nprobe", tables)
+    candidates = kind.candidates_for(index.d)
     finder: CodesFinder | ListsFinder | GraphFinder
     if kind.effort == "efSearch":
         finder = GraphFinder(outer, index, _rows_of_graph(path, kind, index))
     elif kind.effort == "nprobe":
         _check_lists(path, kind, index)
         rows = StoredRows(copy_file(path), index.d, len(ids), kind.half) if kind.copy else _rows_of_lists(path, index)
-        finder = ListsFinder(outer, index, rows, kind.candidates_for(index.d))
+        finder = ListsFinder(outer, index, rows, candidates)
     else:
         check_type(path, kind.name, index, make_index(index.d, factory_of(kind, index.d, 0)))
         _check_codes(path, kind, index)
-        finder = CodesFinder(
-            outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates_for(index.d)
-        )
+        copy = StoredRows(copy_file(path), index.d, len(ids), kind.half)
+        finder = CodesFinder(outer, index, copy, candidates)
     return CandidateIndex(kind.name, ids, index.d, finder)
 
 
