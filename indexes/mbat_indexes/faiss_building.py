@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,9 +56,7 @@ class BuiltSink:
         """Build the index and write it."""
         rows = self._spool.finish()
         if self._kind.effort == "efSearch":
-            # A thread of its own, to build with one thread alone: with more, the graph differs from time to time.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(_build_graph, self._path, self._kind, ids, rows).result()
+            _build_graph(self._path, self._kind, ids, rows)
         elif self._kind.effort == "nprobe":
             _build_lists(self._path, self._kind, ids, rows)
         else:
@@ -97,7 +94,6 @@ def _filled(index: Any, ids: Ids, rows: StoredRows) -> Any:
 
 
 def _build_graph(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
-    load_faiss().omp_set_num_threads(1)  # holds for this thread alone
     index = make_index(rows.dim, factory_of(kind, rows.dim, 0))
     outer = _filled(index, ids, rows)
     index.hnsw.efSearch = graph_effort(index, rows)
