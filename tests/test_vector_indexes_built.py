@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mbat_indexes import KINDS, exact_index, index_writer, load_index, recall, segment_files
-from tests.vector_oracle import DIM, Array, as_stored, assert_equal, made, spread_ids, units
+from mbat_indexes.faiss_loading import load_built
+from tests.vector_oracle import DIM, Array, Ids, as_stored, assert_equal, made, spread_ids, units
 
 faiss = pytest.importorskip("faiss")
 
@@ -47,20 +48,35 @@ def test_less_effort_finds_less_and_all_effort_everything(kind: str, tmp_path: P
 
 
 @with_effort
-def test_a_filter_is_searched_with_as_much_effort_for_what_it_lets_through(kind: str, tmp_path: Path) -> None:
-    vectors, ids = units(COUNT, dim=64), spread_ids(COUNT)
+def test_a_filter_costs_no_recall_since_effort_is_a_share_of_what_it_lets_through(kind: str, tmp_path: Path) -> None:
+    vectors, ids = scattered(COUNT), spread_ids(COUNT)
     index = made(kind, tmp_path / "file", ids, vectors)
     exact = exact_index(ids, as_stored(kind, vectors))
-    for share in (2, 5, 20):
-        true = exact.search(vectors[:200], 10, allowed=ids[::share])[1]
-        found = index.search(vectors[:200], 10, allowed=ids[::share])[1]
-        assert np.mean([np.isin(row, right).mean() for row, right in zip(found, true, strict=True)]) >= 0.93
+
+    def found(allowed: Ids, effort: float) -> float:
+        true = exact.search(vectors[:200], 10, allowed=allowed)[1]
+        ours = index.search(vectors[:200], 10, allowed=allowed, effort=effort)[1]
+        return float(np.mean([np.isin(row, right).mean() for row, right in zip(ours, true, strict=True)]))
+
+    assert found(ids, 0.02) < 1
+    assert found(ids[::10], 0.02) > min(0.99, found(ids, 0.02) + 0.1)
+    assert found(ids[::10], 0.1) == 1
+
+
+@pytest.mark.parametrize("kind", [name for name in EFFORT if KINDS[name].effort == "nprobe"])
+def test_lists_are_searched_for_what_may_be_found_alone(kind: str, tmp_path: Path) -> None:
+    made(kind, tmp_path / "file", spread_ids(2000), units(2000))
+    finder = load_built(tmp_path / "file", KINDS[kind])._finder
+    live = np.arange(2000) % 7 == 3
+    found = finder.nearest(units(20, seed=2), 50, 1.0, live)[1]
+    assert (found >= 0).all()
+    assert live[found].all()
 
 
 @built
 def test_the_same_vectors_make_the_same_files(kind: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        made(kind, tmp_path / name, spread_ids(1000), units(1000))
+        made(kind, tmp_path / name, spread_ids(COUNT), units(COUNT))
     for files in zip(segment_files(kind, tmp_path / "one"), segment_files(kind, tmp_path / "two"), strict=True):
         assert files[0].read_bytes() == files[1].read_bytes()
 

@@ -17,7 +17,7 @@ import numpy as np
 from mbat_indexes.protocol import NO_ID, Ids, IndexFileError, Scores, Vectors
 from mbat_indexes.stored import BLOCK_NUMBERS, ROUNDING, Mask, Positions, StoredIndex, dots
 
-_MARGIN: Final = 8  # candidates beyond k, so that equal scores at the k-th place are rarely cut
+_MARGIN: Final = 4  # candidates beyond k, so that equal scores at the k-th place are rarely cut
 _WIDER: Final = 4  # how much more is looked at when it was too little
 _FEW: Final = 8  # where one in so many vectors may be found, comparing just those is quicker than comparing all
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,9 +56,7 @@ class BuiltSink:
         """Build the index and write it."""
         rows = self._spool.finish()
         if self._kind.effort == "efSearch":
-            # A thread of its own, to build with one thread alone: with more, the graph differs from time to time.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(_build_graph, self._path, self._kind, ids, rows).result()
+            _build_graph(self._path, self._kind, ids, rows)
         elif self._kind.effort == "nprobe":
             _build_lists(self._path, self._kind, ids, rows)
         else:
@@ -69,9 +66,11 @@ class BuiltSink:
 
     def close(self) -> None:
         """Close the file in which vectors waited, and remove it if it is no part of the index."""
-        self._spool.close()
-        if not self._kind.copy:
-            self._spool.path.unlink(missing_ok=True)
+        try:
+            self._spool.close()
+        finally:
+            if not self._kind.copy:
+                self._spool.path.unlink(missing_ok=True)
 
 
 def _sample(rows: StoredRows, count: int) -> Vectors:
@@ -95,7 +94,6 @@ def _filled(index: Any, ids: Ids, rows: StoredRows) -> Any:
 
 
 def _build_graph(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
-    load_faiss().omp_set_num_threads(1)  # holds for this thread alone
     index = make_index(rows.dim, factory_of(kind, rows.dim, 0))
     outer = _filled(index, ids, rows)
     index.hnsw.efSearch = graph_effort(index, rows)

@@ -10,9 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from mbat_indexes.protocol import Ids, IndexFileError, MissingFaissError, Vectors
+from mbat_indexes.stored import dots
 
 DISTRIBUTIONS: Final = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs", "faiss-gpu-cu12")
 """The packages that bring the module ``faiss``; two at once overwrite each other."""
+
+_MANY: Final = 20  # fewer vectors are sooner rotated by one thread than BLAS has woken up others
 
 _READING: Final = Lock()
 """Held while a file is read, since FAISS has one limit on what a file may ask for: here no more than its own size."""
@@ -57,8 +60,12 @@ def rotated(index: Any, vectors: Vectors) -> Vectors:
     faiss = load_faiss()
     if not isinstance(index, faiss.IndexPreTransform):
         return vectors
-    turned: Vectors = faiss.downcast_VectorTransform(index.chain.at(0)).apply(vectors)
-    return turned
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+    if len(vectors) >= _MANY:
+        turned: Vectors = rotation.apply(vectors)
+        return turned
+    matrix = faiss.rev_swig_ptr(rotation.A.data(), rotation.A.size()).reshape(rotation.d_out, rotation.d_in)
+    return np.asarray(dots("nd,od->no", vectors, matrix))
 
 
 def make_index(dim: int, factory: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from mbat_indexes.candidates import CandidateIndex
 from mbat_indexes.faiss_building import factory_of
 from mbat_indexes.faiss_flat import codes_of
-from mbat_indexes.faiss_library import check_size, check_type, lists_of, load_faiss, make_index, read_file
+from mbat_indexes.faiss_library import check_size, check_type, lists_of, load_faiss, make_index, read_file, rotated
 from mbat_indexes.kinds import Kind
 from mbat_indexes.protocol import IndexFileError, Scores, Vectors
 from mbat_indexes.spool import StoredRows, copy_file
@@ -21,7 +21,7 @@ _PQ_TABLE_BYTES: Final = 1 << 36  # FAISS checks the size of a table that it mak
 
 
 class CodesFinder:
-    """Compares every vector by its code."""
+    """Compares every vector by its code; with an effort above an eighth, by itself."""
 
     exhaustive, selects, effort = False, False, 1 / 8
 
@@ -41,18 +41,18 @@ class ListsFinder:
 
     def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
         self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
-        self._lists = int(lists_of(index).nlist)
-        self.effort = lists_of(index).nprobe / self._lists
+        self._lists = lists_of(index)
+        self.effort = self._lists.nprobe / self._lists.nlist
 
     def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
         """Return the best of that share of the lists."""
         faiss = load_faiss()
         bits = None if live is None else np.packbits(live, bitorder="little")
         selector = None if bits is None else faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
-        params = faiss.SearchParametersIVF(nprobe=max(1, int(np.ceil(effort * self._lists - 1e-6))), sel=selector)
-        if isinstance(self._index, faiss.IndexPreTransform):
-            params = faiss.SearchParametersPreTransform(index_params=params)
-        found: tuple[Scores, Positions] = self._index.search(queries, count, params=params)
+        probed = max(1, int(np.ceil(effort * self._lists.nlist - 1e-6)))
+        params = faiss.SearchParametersIVF(nprobe=probed, sel=selector)
+        turned = rotated(self._index, queries)
+        found: tuple[Scores, Positions] = self._lists.search(turned, count, params=params)
         return found
 
 
@@ -83,19 +83,19 @@ def load_built(path: Path, kind: Kind) -> CandidateIndex:
     """
     tables = _PQ_TABLE_BYTES if "PQ" in (kind.factory or "") else 0
     outer, index, ids = read_file(path, kind.name, kind.effort == "nprobe", tables)
+    candidates = kind.candidates_for(index.d)
     finder: CodesFinder | ListsFinder | GraphFinder
     if kind.effort == "efSearch":
         finder = GraphFinder(outer, index, _rows_of_graph(path, kind, index))
     elif kind.effort == "nprobe":
         _check_lists(path, kind, index)
         rows = StoredRows(copy_file(path), index.d, len(ids), kind.half) if kind.copy else _rows_of_lists(path, index)
-        finder = ListsFinder(outer, index, rows, kind.candidates_for(index.d))
+        finder = ListsFinder(outer, index, rows, candidates)
     else:
         check_type(path, kind.name, index, make_index(index.d, factory_of(kind, index.d, 0)))
         _check_codes(path, kind, index)
-        finder = CodesFinder(
-            outer, index, StoredRows(copy_file(path), index.d, len(ids), kind.half), kind.candidates_for(index.d)
-        )
+        copy = StoredRows(copy_file(path), index.d, len(ids), kind.half)
+        finder = CodesFinder(outer, index, copy, candidates)
     return CandidateIndex(kind.name, ids, index.d, finder)
 
 
@@ -117,6 +117,8 @@ def _check_lists(path: Path, kind: Kind, index: Any) -> None:
     check_type(path, kind.name, index, expected)
     check_type(path, kind.name, inner, lists_of(expected))
     check_type(path, kind.name, load_faiss().downcast_index(inner.quantizer), lists_of(expected).quantizer)
+    if inner is not index and not _is_rotation(index):
+        raise IndexFileError(f"The rotation in {path} is damaged.")
     stored = load_faiss().downcast_InvertedLists(inner.invlists)
     stored.prefetch_nthread = 0  # threads that read ahead cost more than they save
     end = stored.lists.at(0).offset + count * (inner.code_size + _ID_BYTES) + _ID_BYTES * (1 + count)
@@ -126,6 +128,15 @@ def _check_lists(path: Path, kind: Kind, index: Any) -> None:
         raise IndexFileError(f"{path} should have {end:,} bytes for {count:,} vectors.")
     if not 1 <= inner.nprobe <= lists:
         raise IndexFileError(f"{path} says to look at {inner.nprobe} of {lists:,} lists.")
+
+
+def _is_rotation(index: Any) -> bool:
+    if index.chain.size() != 1:
+        return False
+    rotation = load_faiss().downcast_VectorTransform(index.chain.at(0))
+    if not isinstance(rotation, load_faiss().RandomRotationMatrix) or rotation.have_bias:
+        return False
+    return (rotation.d_in, rotation.d_out, rotation.A.size()) == (index.d, index.d, index.d**2)
 
 
 def _rows_of_lists(path: Path, index: Any) -> Rows:
