@@ -25,14 +25,17 @@ from mbat.errors import (
 
 if TYPE_CHECKING:
     from mbat.encoder import Encoder
+    from mbat.explaining import Explanation, Part
     from mbat.fields import Field
-    from mbat.index import Hit, Index
+    from mbat.index import Index
     from mbat.putting import Changes
+    from mbat.searching import Hit
 
 __all__ = [
     "Changes",
     "DocumentError",
     "Encoder",
+    "Explanation",
     "Field",
     "FilterError",
     "Hit",
@@ -46,15 +49,18 @@ __all__ = [
     "MbatError",
     "MissingExtraError",
     "ParameterError",
+    "Part",
     "PathError",
     "SourceError",
 ]
 
 _HOMES = {
     "Encoder": "mbat.encoder",
+    "Explanation": "mbat.explaining",
+    "Part": "mbat.explaining",
     "Field": "mbat.fields",
     "Changes": "mbat.putting",
-    "Hit": "mbat.index",
+    "Hit": "mbat.searching",
     "Index": "mbat.index",
 }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def _next_position(level: int, dim: int, places: Places, stack: Stack) -> int:
     return position
 
 
-def _matrix(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
+def matrix_of(path: int, position: int, level: int, dim: int, places: Places, stack: Stack) -> Any:
     """Return the permutation of a key or position, as an array and where it starts there."""
     if places.place[path] == ELEMENT:
         if position <= POSITIONS:
@@ -137,7 +137,7 @@ def _matrix(path: int, position: int, level: int, dim: int, places: Places, stac
     return stack.scratch, 0
 
 
-def _add_leaf(
+def add_leaf(
     path: int, kind: int, first: int, last: int, symbols: SymbolBuffer, places: Places, stack: Stack, dim: int
 ) -> None:
     """Add the symbols of a leaf to the row of what holds it."""
@@ -150,11 +150,11 @@ def _add_leaf(
         position = _next_position(level, dim, places, stack)
     if kind != _NUMBER:
         stack.numeric[level] = 0
-    matrix, at = _matrix(path, position, level, dim, places, stack)
+    matrix, at = matrix_of(path, position, level, dim, places, stack)
     scatter(first, last, symbols, level, dim, stack.rows, matrix, at)
 
 
-def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
+def open_row(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
     """Start the row of an object or array."""
     level = places.depth[path]
     position = 0
@@ -169,23 +169,29 @@ def _open(path: int, kind: int, dim: int, places: Places, stack: Stack) -> None:
     stack.state[_TOP] = level
 
 
-def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
-    """Bind the innermost open row and add it to the row below it."""
-    level = stack.state[_TOP]
-    path = stack.path[level]
+def container_shares(path: int, members: int, numeric: int, places: Places, shares: Shares) -> Any:
+    """Return how much of an object or array shows as it is, and how much is bound, in what holds it."""
     plain, bound = 1.0, 0.0
     if places.place[path] == KEY:
         plain, bound = shares.key_plain, shares.key_bound
     elif places.place[path] == ELEMENT:
         plain, bound = shares.position_plain, shares.position_bound
-        if stack.numeric[level] != 0:
+        if numeric != 0:
             plain, bound = 0.0, 1.0
+    if members > 1:
+        share = 1.0 / math.sqrt(members)
+        plain, bound = plain * share, bound * share
+    return plain, bound
+
+
+def _close(dim: int, places: Places, shares: Shares, stack: Stack) -> None:
+    """Bind the innermost open row and add it to the row below it."""
+    level = stack.state[_TOP]
+    path = stack.path[level]
     if stack.numeric[level] == 0:
         stack.numeric[level - 1] = 0
-    if stack.children[level] > 1:
-        share = 1.0 / math.sqrt(stack.children[level])
-        plain, bound = plain * share, bound * share
-    matrix, at = _matrix(path, stack.position[level], level - 1, dim, places, stack)
+    plain, bound = container_shares(path, stack.children[level], stack.numeric[level], places, shares)
+    matrix, at = matrix_of(path, stack.position[level], level - 1, dim, places, stack)
     fold(level, dim, stack.rows, matrix, at, plain, bound)
     stack.state[_TOP] = level - 1
 
@@ -214,9 +220,9 @@ def _bundle(
             stack.children[depth - 1] += 1
         first, last = symbols.starts[item - start], symbols.ends[item - start]
         if kind <= _ARRAY:
-            _open(path, kind, dim, places, stack)
+            open_row(path, kind, dim, places, stack)
         else:
-            _add_leaf(path, kind, first, last, symbols, places, stack, dim)
+            add_leaf(path, kind, first, last, symbols, places, stack, dim)
         if item + 1 == ends[stack.state[_DOCUMENT]]:
             while stack.state[_TOP] > 0:
                 _close(dim, places, shares, stack)
@@ -226,11 +232,13 @@ def _bundle(
     return 0
 
 
-bundle = Kernel(
-    _bundle,
+BUNDLING: Final = (
     *(mix, extend, fill_permutation, *ROWS),
-    *(_compose, _next_position, _matrix, _add_leaf, _open, _close),
+    *(_compose, _next_position, matrix_of, add_leaf, open_row, container_shares),
 )
+"""What a kernel that goes through the items of documents has to name as its helpers."""
+
+bundle = Kernel(_bundle, *BUNDLING, _close)
 """The compiled form of the above; its first argument is the work, in symbols and rows."""
 
 
@@ -258,7 +266,7 @@ def bundled(
         Rows of norm 1.
     """
     out = np.empty((len(columns), dim), dtype=np.float32)
-    stack = _open_stack(places, dim)
+    stack = open_stack(places, dim)
     for start, stop, symbols in runs:
         work = BLOCKS * symbol_count(symbols, stop - start) + stop - start + dim * len(columns)
         bundle(
@@ -268,7 +276,7 @@ def bundled(
     return out
 
 
-def _open_stack(places: Places, dim: int) -> Stack:
+def open_stack(places: Places, dim: int) -> Stack:
     """Return an empty stack, deep enough for the paths of the batch."""
     levels = int(places.depth.max()) + 1
     return Stack(

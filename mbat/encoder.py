@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.binding import FAMILIES, array_hash, sequence_hash
-from mbat.bundling import bundled
-from mbat.columns import Columns, Walker
+from mbat.columns import Columns
 from mbat.complaints import several
 from mbat.embedding import TextEmbedder, TextFunction
-from mbat.errors import DocumentError, IndexFolderError, ParameterError
-from mbat.fields import Field, FieldRules, Numbers, Strings, checked_fields
+from mbat.errors import IndexFolderError, ParameterError
+from mbat.fields import Field, Numbers, Strings, checked_fields, weighed_fields
 from mbat.fitting import fit_keeping
-from mbat.identity import Identity
-from mbat.leaves import SymbolBuffer, leaf_weights
-from mbat.parameters import PRESENCE, Parameters, checked, checked_folder, checked_vector, shares
+from mbat.inspecting import Inspection
+from mbat.parameters import Parameters, checked, checked_folder
 from mbat.paths import PathTable, parse_path
+from mbat.patterns import is_wild, parse_pattern
 from mbat.pipeline import WORKERS, ahead, batched
-from mbat.preparing import Batch, Documents, Preparer
+from mbat.preparing import Documents
 from mbat.processes import PACKED, encoded, packed
-from mbat.reference import bundled_densely
-from mbat.statistics import Statistics, Tally
-from mbat.symbols import symbol_runs
+from mbat.statistics import Statistics
 
 if TYPE_CHECKING:
     from mbat.arrow_types import Nulls
@@ -36,7 +33,7 @@ BATCH: Final = 256
 """Documents that are taken apart together."""
 
 
-class Encoder(Identity):
+class Encoder(Inspection):
     """Turn JSON documents into vectors of fixed length, such that similar documents have similar vectors.
 
     The principle is:
@@ -111,14 +108,6 @@ class Encoder(Identity):
         self._parameters = checked(Parameters(dim, seed, softness, binding, strings, numbers, rules))
         self._embedder = None if text is None else TextEmbedder(text)
         self._set_statistics(Statistics())
-
-    def _set_statistics(self, statistics: Statistics) -> None:
-        super()._set_statistics(statistics)
-        p = self._parameters
-        self._how = leaf_weights(p.seed, p.softness, statistics.idf())
-        self._shares = shares(p.softness)
-        self._binding = FAMILIES[p.binding](p.dim)
-        self._preparer: Preparer | None = None
 
     def fit(self, documents: Iterable[Any]) -> Encoder:
         """Learn document frequencies and the scales of numbers; what was learned before is forgotten.
@@ -231,12 +220,16 @@ class Encoder(Identity):
         return ahead(self._encode_batch, self._prepared(batches), threads)
 
     def unmatched_fields(self) -> list[str]:
-        """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled."""
+        """Return the paths of `fields` that no fitted document has: of a field to come, or misspelled.
+
+        Of patterns it is not known.
+        """
         paths = PathTable(self._parameters.seed)
         return [
             path
             for path, _ in self._parameters.fields
-            if not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
+            if not is_wild(parse_pattern(path))
+            and not self._statistics.documents_with_path(paths.path_hashes[paths.number(parse_path(path))])
         ]
 
     def encode_kept(self, kept: Iterable[Columns]) -> Iterator[NDArray[np.float32]]:
@@ -251,70 +244,38 @@ class Encoder(Identity):
 
     def encode_one(self, document: Any) -> NDArray[np.float32]:
         """Return the vector of one document, float32 of shape (dim,)."""
-        try:
-            vector: NDArray[np.float32] = self._encode_batch(self._ready().prepare([document]))[0]
-        except DocumentError as error:
-            raise DocumentError(error.reason, error.path) from None
+        vector: NDArray[np.float32] = self._encode_batch(self._prepared_alone(document))[0]
         return vector
 
-    def unbind(self, vector: NDArray[np.floating[Any]], path: str) -> NDArray[np.float64]:
-        """Undo the binding of a path: what the vector holds there, and noise from everywhere else.
+    def weigh(self, weights: Mapping[str, float], ignore: Iterable[str] = ()) -> Encoder:
+        """Return an encoder for queries, in which fields weigh otherwise: to be compared with vectors of this one.
 
         Parameters
         ----------
-        vector : array of shape (dim,)
-            The vector of a document.
-        path : str
-            Such as ``seller.name``. A ``[]`` undoes the binding of the first element. Nothing is undone for a key
-            that was skipped because no fitted document has it.
-
-        Returns
-        -------
-        float64 array of shape (dim,)
+        weights : mapping from paths to numbers
+            What the field's part of a vector is multiplied by, and all that is below it: ``{"seller": 2}`` holds for
+            ``seller.name`` too. A number below 0 asks for documents that are not so. In a path ``*`` stands for any one
+            key and ``**`` for any steps. Weights of fields within each other multiply, also with those of `fields`.
+        ignore : iterable of paths
+            Fields of weight 0: as if no query had them.
 
         Raises
         ------
         ParameterError
-            If the vector is of another shape or holds what is no finite number.
-        PathError
-            If the path is not well formed.
+            If a path is not well formed, or a weight, or its product with that of `fields`, is out of range.
 
         Examples
         --------
-        >>> encoder = Encoder(softness=0)
-        >>> held = encoder.unbind(encoder.encode_one({"seller": {"name": "Ann"}}), "seller.name")
-        >>> round(float(held @ encoder.encode_one("Ann")), 5)
-        1.0
+        >>> encoder = Encoder()
+        >>> likes = encoder.weigh({"seller": 2, "**.price": 0.5}, ignore=["id"])
+        >>> bool((likes.encode_one({"id": 7, "a": "x"}) == encoder.encode_one({"a": "x"})).all())
+        True
         """
-        held = checked_vector(vector, self.dim)
-        for name in self._ready().binding_names(parse_path(path)):
-            held = self._binding.apply_transpose(name, held)
-        return held
-
-    def decode(
-        self, vector: NDArray[np.floating[Any]], path: str, candidates: Iterable[Any]
-    ) -> list[tuple[Any, float]]:
-        """Rank candidate values by how well they fit what a vector holds at a path.
-
-        Parameters
-        ----------
-        vector : array of shape (dim,)
-            The vector of a document.
-        path : str
-            Such as ``seller.name``.
-        candidates : iterable of JSON values
-            The values that may stand there.
-
-        Returns
-        -------
-        list of (value, cosine)
-            Best first.
-        """
-        values = list(several(candidates))
-        held = self.unbind(vector, path)
-        cosines = self.encode(values) @ held / max(float(np.linalg.norm(held)), 1e-30)
-        order = np.argsort(-cosines, kind="stable")
-        return [(values[i], float(cosines[i])) for i in order]
+        weighed = copy(self)
+        fields = weighed_fields(self._parameters.fields, weights, ignore)
+        weighed._parameters = replace(self._parameters, fields=fields)
+        weighed._preparer = weighed._fingerprint = None
+        return weighed
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder to a folder, as ``encoder.json`` and ``encoder.npz``; made if it is missing.
@@ -353,42 +314,3 @@ class Encoder(Identity):
         from mbat.encoder_files import load_encoder
 
         return load_encoder(checked_folder(folder), text)
-
-    def _ready(self) -> Preparer:
-        if self._preparer is None:
-            self._preparer = self._new_preparer(None)
-        return self._preparer
-
-    def _new_preparer(self, walker: Walker | None) -> Preparer:
-        p = self._parameters
-        soft, fields = p.softness > 0.0, FieldRules(p.fields, p.strings, p.numbers)
-        return Preparer(
-            p.dim, p.seed, PRESENCE if soft else 0.0, soft, fields, self._statistics, walker, self._embedder
-        )
-
-    def _prepared(self, batches: Iterable[Documents]) -> Iterator[Batch]:
-        position = 0
-        for documents in batches:
-            try:
-                yield self._ready().prepare(documents)
-            except DocumentError as error:
-                raise DocumentError(error.reason, error.path, position + (error.position or 0)) from None
-            position += len(documents)
-
-    def _symbols(self, batch: Batch) -> Iterator[tuple[int, int, SymbolBuffer]]:
-        return symbol_runs(batch.columns, self._how, batch.leaves, batch.points, batch.embeddings)
-
-    def _encode_batch(self, batch: Batch) -> NDArray[np.float32]:
-        p = self._parameters
-        if p.binding == "signed-permutation":
-            return bundled(batch.columns, batch.places, self._shares, self._symbols(batch), p.dim)
-        return self._encode_densely(batch)
-
-    def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
-        p = self._parameters
-        names = array_hash(p.seed), sequence_hash(p.seed)
-        runs = self._symbols(batch)
-        return bundled_densely(batch.columns, batch.places, self._shares, runs, self._binding, names)
-
-    def _count(self, batch: Batch, tallies: tuple[Tally, Tally], statistics: Statistics) -> None:
-        statistics.add(batch.columns, batch.path_hashes, self._symbols(batch), tallies)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
+from mbat.asking import ALONE, NOTHING, Question, Weights, question
 from mbat.building import build_index
+from mbat.complaints import several
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
@@ -23,31 +22,11 @@ from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
-from mbat.sealing import damaged
+from mbat.searching import Hit, Request, Searcher
 from mbat.store import Store
 
 if TYPE_CHECKING:
-    from mbat.filtering import FilteredSearch
     from mbat.filters import Filter
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A document that was found.
-
-    Attributes
-    ----------
-    id : str
-        The document's id.
-    score : float
-        Cosine of the angle between query and document, in [-1, 1].
-    document : JSON value
-        The document.
-    """
-
-    id: str
-    score: float
-    document: Any
 
 
 class Index:
@@ -68,7 +47,7 @@ class Index:
     def __init__(self, path: Path, text: TextFunction | None = None) -> None:
         self.path, self._text = path, text
         self._reader = FolderReader(path, text)
-        self._filtered: FilteredSearch | None = None
+        self._searcher = Searcher()
 
     @classmethod
     def create(
@@ -322,17 +301,39 @@ class Index:
 
         return verify_index(self.path, self._text)
 
-    def search(self, document: Any, k: int = 10, where: str | None = None, *, effort: float | None = None) -> list[Hit]:
+    def search(
+        self,
+        document: Any = NOTHING,
+        k: int = 10,
+        where: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        ignore: Iterable[str] = (),
+        explain: bool = False,
+        *,
+        like: Iterable[str] = (),
+        unlike: Iterable[str] = (),
+        effort: float | None = None,
+    ) -> list[Hit]:
         """Find the documents most like one.
 
         Parameters
         ----------
-        document : JSON value
+        document : JSON value, optional
             The query; it may hold only some of the fields.
         k : int
             How many to find.
         where : str, optional
             What the documents found must be like, as ``price < 10 and seller.country = 'FI'``; see `mbat.filters`.
+        weights : mapping from paths to numbers, optional
+            What the part of a field, and of all below it, is multiplied by in the query: ``{"price": 3, "id": 0}``.
+            Below 0 it asks for documents that are not so. See `mbat.Encoder.weigh`.
+        ignore : iterable of paths
+            Fields of the query of weight 0.
+        explain : bool
+            Whether each hit says why it was found.
+        like, unlike : iterables of ids
+            Documents of the index that what is found should be like, or not. The query is the sum of their vectors, and
+            of that of the document, less those of the unlike. They themselves are not found.
         effort : float, optional
             The share of the vectors to look at, above 0 and up to 1, where every vector is compared; the default is
             that of the kind. Kinds that compare every vector in any case are not changed by it.
@@ -349,52 +350,54 @@ class Index:
         FilterError
             If the filter is not well formed.
         ParameterError
-            If k is not a whole number of at least 1, or effort is out of range.
+            If there is no query or nothing is left of it, an id is not there, a path, a weight, k or effort is no such.
         """
-        return self._search(lambda encoder: encoder.encode_one(document)[None, :], k, where, effort)[0]
-
-    def search_batch(
-        self, documents: Iterable[Any], k: int = 10, where: str | None = None, *, effort: float | None = None
-    ) -> list[list[Hit]]:
-        """Find the documents most like each of several; see `search`."""
-        queries = list(documents)
-        return self._search(lambda encoder: encoder.encode(queries), k, where, effort)
-
-    def _search(
-        self, encode: Callable[[Encoder], NDArray[np.float32]], k: int, where: str | None, effort: float | None
-    ) -> list[list[Hit]]:
-        check_search(k, effort)
-        wanted = None if where is None else _parsed(where)
+        request = _request(k, where, weights, ignore, explain, effort)
+        liked, unliked = list(checked_ids(like)), list(checked_ids(unlike))
 
         def find(view: View) -> list[list[Hit]]:
-            vectors = encode(view.encoder)
-            if wanted is None:
-                scores, rows = view.segments.search(vectors, k, effort)
-            else:
-                scores, rows = self._filter_search().search(view, vectors, k, effort, wanted)
-            return self._hits(view, scores, rows)
+            asked = question(document, _by_ids(view, liked), _by_ids(view, unliked))
+            return self._searcher.search(view, [asked], request)
 
-        return self._reader.read(find)
+        return self._reader.read(find)[0]
 
-    def _filter_search(self) -> FilteredSearch:
-        from mbat.filtering import FilteredSearch
+    def search_batch(
+        self,
+        documents: Iterable[Any],
+        k: int = 10,
+        where: str | None = None,
+        weights: Mapping[str, float] | None = None,
+        ignore: Iterable[str] = (),
+        explain: bool = False,
+        *,
+        effort: float | None = None,
+    ) -> list[list[Hit]]:
+        """Find the documents most like each of several; see `search`."""
+        request = _request(k, where, weights, ignore, explain, effort)
+        questions = [Question([document], ALONE) for document in several(documents)]
+        return self._reader.read(lambda view: self._searcher.search(view, questions, request))
 
-        self._filtered = self._filtered or FilteredSearch()
-        return self._filtered
 
-    def _hits(self, view: View, scores: NDArray[np.float32], rows: NDArray[np.int64]) -> list[list[Hit]]:
-        found = view.store.by_rows(np.unique(rows[rows >= 0]).tolist())
-        documents = {row: orjson.loads(stored.text) for row, stored in found.items()}
-        if missing := set(rows[rows >= 0].tolist()) - set(found):
-            raise damaged(str(self.path), f"it has a vector for row {min(missing)}, and no document")
-        return [
-            [
-                Hit(found[row].id, min(max(score, -1.0), 1.0), documents[row])
-                for score, row in zip(*pair, strict=True)
-                if row >= 0
-            ]
-            for pair in zip(scores.tolist(), rows.tolist(), strict=True)
-        ]
+def _request(
+    k: int,
+    where: str | None,
+    weights: Mapping[str, float] | None,
+    ignore: Iterable[str],
+    explain: bool,
+    effort: float | None,
+) -> Request:
+    check_search(k, effort)
+    wanted = None if where is None else _parsed(where)
+    return Request(
+        k, wanted, effort, Weights(weights or {}, ignore if isinstance(ignore, str) else list(ignore)), explain
+    )
+
+
+def _by_ids(view: View, ids: list[str]) -> dict[str, Any]:
+    stored = view.store.found(ids)
+    if missing := [one for one in ids if one not in stored]:
+        raise ParameterError(f"There is no document with the id {missing[0]!r} to be like or unlike.")
+    return {one: orjson.loads(stored[one].text) for one in ids}
 
 
 def _parsed(where: str) -> Filter:

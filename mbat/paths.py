@@ -61,11 +61,16 @@ def parse_path(path: str) -> Steps:
     >>> parse_path('seller.offers[]."price.net"')
     ('seller', 'offers', None, 'price.net')
     """
+    return tuple(step for step, _ in parsed_steps(path))
+
+
+def parsed_steps(path: str) -> list[tuple[str | None, bool]]:
+    """Read a path as `parse_path` does; return besides each step whether it is a key that is not quoted."""
     if not isinstance(path, str):
         raise PathError(f"{path!r} is no path such as a.b[].c.")
     if path == "$":
-        return ()
-    steps: list[str | None] = []
+        return []
+    steps: list[tuple[str | None, bool]] = []
     position = 0
     while position < len(path):
         match = _STEP.match(path, position)
@@ -74,13 +79,16 @@ def parse_path(path: str) -> Steps:
                 f"The path {path!r} is not well formed at {path[position:]!r}. Write keys with dots between them, [] "
                 'for the elements of an array, and quote a key that holds a dot, a bracket or a space: a."b.c"[].d'
             )
-        steps.append(None if match["element"] is not None else match["plain"] or _unquoted(path, match["quoted"]))
+        if match["element"] is not None:
+            steps.append((None, False))
+        else:
+            steps.append((match["plain"] or _unquoted(path, match["quoted"]), match["plain"] is not None))
         position = match.end()
     if not steps:
         raise PathError("The path is empty. Write $ for the whole document.")
     if len(steps) > MAX_DEPTH:
         raise PathError(f"The path {path[:40]!r}... has {len(steps)} steps; documents have at most {MAX_DEPTH} levels.")
-    return tuple(steps)
+    return steps
 
 
 def _unquoted(path: str, quoted: str) -> str:

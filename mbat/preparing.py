@@ -118,7 +118,6 @@ class Preparer:
         self._fields = fields
         self._skip_unknown = skip_unknown and statistics.documents > 0
         self._statistics = statistics
-        self._scales = {path: scale_of(sketch) for path, sketch in statistics.sketches.items()}
         self._presence_domain = domain(seed, "presence")
         self._sequence_hash = sequence_hash(seed)
         self._lock = threading.Lock()
@@ -243,7 +242,8 @@ class Preparer:
         return self._known_as(KEY, path_hash, rule, rule.weight * self._presence * self._rarity(frequency), code)
 
     def _known_as(self, place: int, path_hash: int, rule: Rule, presence: float = 0.0, code: int = 0) -> Knowledge:
-        scale = self._scales.get(path_hash % SKETCHED_PATHS, UNFITTED)
+        sketch = self._statistics.sketches.get(path_hash % SKETCHED_PATHS)
+        scale = UNFITTED if sketch is None else scale_of(sketch)
         return Knowledge(place, path_hash, presence, code, scale, rule)
 
     def _rarity(self, frequency: int) -> float:

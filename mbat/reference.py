@@ -18,20 +18,11 @@ from mbat.binding import Binding, Vectors
 from mbat.bundling import Places, Shares
 from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.errors import ParameterError
-from mbat.leaves import ELEMENT, LEFT_OUT, UNBOUND, SymbolBuffer
+from mbat.leaves import ELEMENT, UNBOUND, SymbolBuffer
+from mbat.structure import structure
 
 MOST_VALUES: Final = 1 << 16
 """Values that may have dense vectors at once."""
-
-
-def parents(depths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each item the item that holds it, -1 for a root."""
-    last: dict[int, int] = {}
-    holders = np.empty(len(depths), dtype=np.int64)
-    for item, depth in enumerate(depths.tolist()):
-        last[depth] = item
-        holders[item] = last[depth - 1] if depth else -1
-    return holders
 
 
 def document_groups(ends: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -68,7 +59,7 @@ def dense_leaves(runs: Iterable[tuple[int, int, SymbolBuffer]], dim: int) -> Ite
             yield dense(codes, buffer.bound[symbols], dim), dense(codes, buffer.free[symbols], dim)
 
 
-def bundle_densely(
+def sums_densely(
     items: NDArray[np.int64],
     leaves: Iterator[tuple[Vectors, Vectors]],
     places: Places,
@@ -76,7 +67,7 @@ def bundle_densely(
     binding: Binding,
     names: tuple[int, int],
 ) -> Vectors:
-    """Bundle whole documents.
+    """Bundle whole documents, and do not normalise.
 
     Parameters
     ----------
@@ -94,24 +85,15 @@ def bundle_densely(
     Returns
     -------
     float64 array of shape (documents, dim)
-        Rows of norm 1, or 0 if all of a document is left out.
     """
     bound, free = np.zeros((2, len(items), binding.dim))
     for row, parts in enumerate(islice(leaves, len(items))):
         bound[row], free[row] = parts
     paths, kinds = items >> KIND_BITS, items & KIND_MASK
     depths, elements = places.depth[paths], places.place[paths] == ELEMENT
-    holders = parents(depths)
-    children = np.bincount(holders[(depths > 0) & (places.place[paths] != LEFT_OUT)], minlength=len(paths))
-    position = np.zeros(len(paths), dtype=np.int64)
-    seen = np.zeros(len(paths), dtype=np.int64)
-    for item in np.flatnonzero(elements):
-        seen[holders[item]] += 1
-        position[item] = seen[holders[item]]
-    numeric = (kinds == Kind.ARRAY) | (kinds == Kind.NUMBER)
+    holders, children, position, numeric = structure(items, places.depth, places.place)
     for depth in range(int(depths.max(initial=0)), 0, -1):
         at = np.flatnonzero(depths == depth)
-        numeric[holders[at[~numeric[at]]]] = False
         holds = kinds[at] <= Kind.ARRAY
         sums = free[at[holds]] / np.sqrt(np.maximum(children[at[holds]], 1))[:, None]
         plain_share = np.where(elements[at], np.where(numeric[at], 0.0, shares.position_plain), shares.key_plain)
@@ -127,10 +109,8 @@ def bundle_densely(
             else:
                 rows[here] = binding.apply(int(places.key_hash[path]), rows[here])
         np.add.at(free, holders[at], rows + free[at] + _presence(paths[at], places, rows.shape[1]))
-    roots = free[depths == 0]
-    norms = np.linalg.norm(roots, axis=1, keepdims=True)
-    units: Vectors = roots / np.where(norms > 0.0, norms, 1.0)
-    return units
+    roots: Vectors = free[depths == 0]
+    return roots
 
 
 def _at_positions(rows: Vectors, position: NDArray[np.int64], binding: Binding, names: tuple[int, int]) -> Vectors:
@@ -161,7 +141,30 @@ def bundled_densely(
     """Return the vectors of a batch, from the symbols of its leaves, as `mbat.bundling.bundled` does."""
     leaves = dense_leaves(runs, binding.dim)
     parts = [
-        bundle_densely(columns.items[start:stop], leaves, places, shares, binding, names)
+        sums_densely(columns.items[start:stop], leaves, places, shares, binding, names)
         for start, stop in document_groups(columns.ends)
     ]
-    return np.concatenate(parts).astype(np.float32)
+    sums = np.concatenate(parts)
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return (sums / np.where(norms > 0.0, norms, 1.0)).astype(np.float32)
+
+
+def accounted_densely(
+    columns: Columns,
+    places: Places,
+    shares: Shares,
+    runs: Iterable[tuple[int, int, SymbolBuffer]],
+    binding: Binding,
+    names: tuple[int, int],
+) -> Vectors:
+    """Return what each path of one document adds to its sum, by path: the sum when all other paths are silent."""
+    document_groups(columns.ends)
+    leaves = [(bound, free) for bound, free in dense_leaves(runs, binding.dim)]
+    silent = np.zeros(binding.dim), np.zeros(binding.dim)
+    paths = columns.items >> KIND_BITS
+    rows = []
+    for path in np.unique(paths):
+        heard = (parts if path == one else silent for one, parts in zip(paths, leaves, strict=True))
+        alone = places._replace(presence=np.where(np.arange(len(places.presence)) == path, places.presence, 0.0))
+        rows.append(sums_densely(columns.items, heard, alone, shares, binding, names)[0])
+    return np.stack(rows)

@@ -1,0 +1,110 @@
+"""What is asked of an index: a document, documents to be like or unlike, and which fields matter how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.encoder import Encoder
+from mbat.errors import ParameterError
+from mbat.explaining import Account
+from mbat.paths import Steps
+
+NOTHING: Final = object()
+"""Given as a document, where there is none: null is one."""
+
+ALONE: Final = (1.0,)
+"""The signs of a question that is one document."""
+
+_NOTHING_LEFT: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which fields of a query matter how much; see `mbat.Encoder.weigh`."""
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    ignore: Sequence[str] = ()
+
+    def applied(self, encoder: Encoder) -> Encoder:
+        """Return the encoder for the queries of an index with this encoder."""
+        return encoder.weigh(self.weights, self.ignore) if self.weights or self.ignore else encoder
+
+
+@dataclass(frozen=True)
+class Question:
+    """One query: a sum of the vectors of documents.
+
+    Attributes
+    ----------
+    documents : sequence of JSON values
+        At least one.
+    signs : sequence of float
+        For each 1, or -1 if what is found should be unlike it.
+    passed_over : sequence of str
+        Ids of those of the index: they are known, and not to be found.
+    """
+
+    documents: Sequence[Any]
+    signs: Sequence[float]
+    passed_over: Sequence[str] = ()
+
+    def account(self, encoder: Encoder) -> Account:
+        """Return what each path adds to the vector of the question."""
+        accounts = [encoder.account(document) for document in self.documents]
+        if self.signs == ALONE:
+            return accounts[0]
+        rows: dict[Steps, NDArray[np.float64]] = {}
+        for account, sign in zip(accounts, self.signs, strict=True):
+            for steps, row in zip(account.paths, account.rows, strict=True):
+                rows[steps] = rows.get(steps, 0.0) + sign * row
+        norm = float(np.linalg.norm(sum(rows.values())))
+        return Account(list(rows), np.stack(list(rows.values())) / norm, self.documents)
+
+
+def question(document: Any, liked: Mapping[str, Any], unliked: Mapping[str, Any]) -> Question:
+    """Return the question for documents like a document and some by their ids, and unlike others.
+
+    Raises
+    ------
+    ParameterError
+        If there is nothing to be like or unlike.
+    """
+    given = [] if document is NOTHING else [document]
+    documents = [*given, *liked.values(), *unliked.values()]
+    if not documents:
+        raise ParameterError("Give a document to search for, or ids of documents to be like or unlike.")
+    signs = (1.0,) * (len(given) + len(liked)) + (-1.0,) * len(unliked)
+    return Question(documents, signs, [*liked, *unliked])
+
+
+def question_vectors(questions: Sequence[Question], encoder: Encoder) -> NDArray[np.float32]:
+    """Return a vector of norm 1 for each question.
+
+    Raises
+    ------
+    DocumentError
+        If a document is no JSON value.
+    ParameterError
+        If nothing is left of a question: all of its fields are ignored, or its documents cancel each other out.
+    """
+    vectors = _encoded([document for one in questions for document in one.documents], encoder)
+    ends = np.cumsum([len(one.documents) for one in questions])[:-1]
+    rows = [_sum(terms, one.signs) for terms, one in zip(np.split(vectors, ends), questions, strict=True)]
+    return np.stack(rows)
+
+
+def _encoded(documents: Sequence[Any], encoder: Encoder) -> NDArray[np.float32]:
+    return encoder.encode_one(documents[0])[None, :] if len(documents) == 1 else encoder.encode(documents)
+
+
+def _sum(terms: NDArray[np.float32], signs: Sequence[float]) -> NDArray[np.float32]:
+    total: NDArray[np.float32] = terms[0] if signs == ALONE else np.asarray(signs, dtype=np.float32) @ terms
+    norm = np.linalg.norm(total)
+    if norm < _NOTHING_LEFT:
+        raise ParameterError("Nothing is asked: all fields are ignored, or what is liked and unliked cancels out.")
+    return total if signs == ALONE else total / norm
