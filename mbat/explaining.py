@@ -100,7 +100,8 @@ class Explanation:
         Parameters
         ----------
         depth : int
-                How many keys of a path stay. The values of what is taken together are given by their paths.
+            How many keys of a path stay. The value of what is taken together is that of the object or array which
+            holds it, where its presence counts, else a mapping from paths to values.
 
         Raises
         ------
@@ -160,7 +161,7 @@ def _together(path: str, other: str, parts: Sequence[Part]) -> Part:
     found = other if any(part.other_path for part in parts) else None
     values = {part.path: part.value for part in parts}
     others = {part.other_path: part.other_value for part in parts if part.other_path}
-    return Part(path, found, contribution, possible, values, others)
+    return Part(path, found, contribution, possible, values.get(path, values), others.get(other, others))
 
 
 def _cut(path: str, depth: int) -> str:

@@ -9,6 +9,7 @@ import orjson
 from mbat.explaining import ALL_ELSE, Explanation, Part
 
 _BAR: Final = 12
+_LEAST: Final = 0.0005
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _FULL, _MISSING = "█", "░"
 
@@ -16,17 +17,25 @@ _FULL, _MISSING = "█", "░"
 def explanation_table(why: Explanation, width: int = 80) -> str:
     """Return the table, its lines at most so many characters wide.
 
-    A bar shows what a field adds, and in grey what it would add besides if the documents agreed in it.
+    A bar shows what a field adds, and in grey what it would add besides if the documents agreed in it. Fields of which
+    both are next to nothing have no line.
     """
-    unit = max([0.0, *(max(part.possible, abs(part.contribution)) for part in why.parts)]) or 1.0
-    names = [_name(part) for part in why.parts]
+    unit = max(map(_extent, why.parts)) or 1.0
+    parts = [
+        part for part in why.parts if max(part.possible, abs(part.contribution)) >= _LEAST or part.path == ALL_ELSE
+    ]
+    names = [_name(part) for part in parts]
     name_width = min(max(map(len, names)), width // 3)
     room = width - name_width - _BAR - 10
     lines = [f"score {why.score:.3f}, agreement in the fields asked for {why.agreement:.3f}"]
-    for name, part in zip(names, why.parts, strict=True):
+    for name, part in zip(names, parts, strict=True):
         line = f"{cut(name, name_width):{name_width}} {part.contribution:7.3f} {_bar(part, unit)} {_values(part, room)}"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _extent(part: Part) -> float:
+    return max(part.possible, abs(part.contribution))
 
 
 def _name(part: Part) -> str:

@@ -28,6 +28,26 @@ def values_at(document: Any, steps: Steps) -> list[Any]:
     return values
 
 
+def paths_in(document: Any) -> set[Steps]:
+    """Return the paths of all values of a document, itself among them.
+
+    Examples
+    --------
+    >>> sorted(paths_in({"a": {"b": 1}}))
+    [(), ('a',), ('a', 'b')]
+    """
+    found: set[Steps] = set()
+    waiting: list[tuple[Steps, Any]] = [((), document)]
+    while waiting:
+        steps, value = waiting.pop()
+        found.add(steps)
+        if isinstance(value, dict):
+            waiting += [((*steps, key), child) for key, child in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [((*steps, None), child) for child in value]
+    return found
+
+
 def tree_of(paths: Iterable[Steps]) -> Tree:
     """Return paths as a tree."""
     tree: Tree = {}

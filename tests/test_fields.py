@@ -218,8 +218,14 @@ def test_fields_that_no_fitted_document_has_are_told() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"a": Field(weight=-1)}, "The field 'a': weight is 0 or a number from 0.001 to 1000; -1 is not."),
-        ({"a": {"weight": float("nan")}}, "The field 'a': weight is 0 or a number from 0.001 to 1000; nan is not."),
+        (
+            {"a": Field(weight=-1001)},
+            "The field 'a': weight is 0 or a number from 0.001 to 1000, or as much below 0; -1001 is not.",
+        ),
+        (
+            {"a": {"weight": float("nan")}},
+            "The field 'a': weight is 0 or a number from 0.001 to 1000, or as much below 0; nan is not.",
+        ),
         ({"a": {"weight": 1e-200}}, "1e-200 is not."),
         ({"a": {"weight": 1000.5}}, "1000.5 is not."),
         ({"a": {"weight": True}}, "True is not"),

@@ -95,6 +95,52 @@ def effort_option(command: F) -> F:
     )(command)
 
 
+def weight_options(command: F) -> F:
+    """Add --weight and --ignore."""
+    command = click.option(
+        "--ignore",
+        "ignore",
+        multiple=True,
+        metavar="PATH",
+        help="A field of the query that does not count, with all below it. May be given several times.",
+    )(command)
+    return click.option(
+        "--weight",
+        "weights",
+        multiple=True,
+        metavar="PATH=W",
+        callback=_weights,
+        help="How often a field of the query counts, with all below it; below 0 it counts against. In a path * is any "
+        "one key, ** any steps. May be given several times.",
+    )(command)
+
+
+def _weights(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for text in given:
+        path, equals, weight = text.rpartition("=")
+        try:
+            number = float(weight)
+        except ValueError:
+            equals = ""
+        if not equals or not path:
+            raise click.BadParameter(f"{text!r} is not PATH=W, such as price=3.")
+        if path in weights:
+            raise click.BadParameter(f"{path} has two weights.")
+        weights[path] = number
+    return weights
+
+
+def depth_option(command: F) -> F:
+    """Add --depth."""
+    return click.option(
+        "--depth",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Take fields of an explanation together that lie below one path of N keys.",
+    )(command)
+
+
 def config_option(command: F) -> F:
     """Add --config."""
     return click.option(

@@ -1,25 +1,23 @@
-"""``mbat query``: documents like a document."""
+"""``mbat query`` and ``mbat get``: documents like a document, and documents by their ids."""
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import orjson
 
 from mbat.errors import SourceError
-from mbat_cli.options import effort_option, find_index, index_option
+from mbat_cli.documents import documents_of_input, parsed_document
+from mbat_cli.options import depth_option, effort_option, find_index, index_option, weight_options
+from mbat_cli.printing import print_hits, print_line, wants_table
 
 if TYPE_CHECKING:
     from mbat import Hit
 
 _BATCH: Final = 64
-_LEAST_WIDTH: Final = 20
 
 
 @click.command()
@@ -27,6 +25,11 @@ _LEAST_WIDTH: Final = 20
 @index_option
 @click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to find.")
 @click.option("--where", metavar="EXPR", help="What documents must be like, as: price < 10 and tags contains 'new'.")
+@weight_options
+@click.option("--like", multiple=True, metavar="ID", help="A document of the index to be like. May be given often.")
+@click.option("--unlike", multiple=True, metavar="ID", help="A document not to be like. May be given several times.")
+@click.option("--explain", is_flag=True, help="Say why each was found, field by field.")
+@depth_option
 @effort_option
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
 def query(
@@ -34,6 +37,12 @@ def query(
     index_path: str | None,
     k: int,
     where: str | None,
+    weights: dict[str, float],
+    ignore: tuple[str, ...],
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    explain: bool,
+    depth: int | None,
     effort: float | None,
     as_json: bool | None,
 ) -> None:
@@ -46,21 +55,40 @@ def query(
       mbat query '{"name": "Bob"}'
       mbat query @bob.json -k 3 | jq .id
       mbat query '{"name": "Bob"}' --where "born >= 1950 and address.city = 'Oslo'"
+      mbat query '{"name": "Bob", "city": "Oslo"}' --weight name=3 --explain
+      mbat query --like 17 --like 42 --unlike 5
       cat queries.jsonl | mbat query -
     """
-    many = document == "-" or (document is None and not sys.stdin.isatty())
-    if document is None and not many:
+    ids = bool(like or unlike)
+    many = document == "-" or (document is None and not ids and not sys.stdin.isatty())
+    if document is None and not many and not ids:
         raise click.UsageError("""Give a document to search for, as in: mbat query '{"name": "Bob"}'""")
-    queries = _lines() if many else iter([_parsed(document or "")])
+    if many and ids:
+        raise click.UsageError("--like and --unlike go with one DOCUMENT, or none, and not with standard input.")
+    if depth and not explain:
+        raise click.UsageError("--depth groups the fields of --explain.")
+    from mbat.asking import NOTHING
     from mbat.index import Index
 
+    options: dict[str, Any] = {"where": where, "weights": weights, "ignore": ignore, "effort": effort}
+    table = wants_table(as_json)
+    alone = NOTHING if document is None or many else parsed_document(document)
+    unmet = set() if ids else {*weights, *ignore}
     with Index.open(find_index(index_path)) as opened:
-        table = sys.stdout.isatty() if as_json is None else not as_json
-        number = 0
+        if not many:
+            unmet = _unmet(unmet, alone)
+            hits = opened.search(alone, k, explain=explain, like=like, unlike=unlike, **options)
+            print_hits(_grouped(hits, depth), None, table)
+            _warn_of(unmet)
+            return
+        queries, number = documents_of_input(), 0
         while batch := list(islice(queries, _BATCH)):
-            for hits in opened.search_batch(batch, k, where, effort=effort):
-                _print(hits, number if many else None, table)
+            for one in batch:
+                unmet = _unmet(unmet, one)
+            for hits in opened.search_batch(batch, k, explain=explain, **options):
+                print_hits(_grouped(hits, depth), number, table)
                 number += 1
+        _warn_of(unmet)
 
 
 @click.command()
@@ -77,61 +105,24 @@ def get(ids: tuple[str, ...], index_path: str | None) -> None:
                 document = index.get(one)
             except KeyError:
                 raise SourceError(f"There is no document with the id {one!r} in {path}.") from None
-            sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
-            sys.stdout.buffer.flush()
+            print_line(document)
 
 
-def _print(hits: list[Hit], number: int | None, table: bool) -> None:
-    if table:
-        _print_table(hits, number)
-    else:
-        _print_lines(hits, number)
+def _grouped(hits: list[Hit], depth: int | None) -> list[Hit]:
+    if depth is None:
+        return hits
+    return [replace(hit, explanation=hit.explanation and hit.explanation.grouped(depth)) for hit in hits]
 
 
-def _print_lines(hits: Iterable[Hit], number: int | None) -> None:
-    query_number = {} if number is None else {"query": number}
-    for hit in hits:
-        line = {**query_number, "id": hit.id, "score": round(hit.score, 6), "document": hit.document}
-        sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
-    sys.stdout.buffer.flush()
+def _unmet(patterns: set[str], document: Any) -> set[str]:
+    """Return the paths of --weight and --ignore that a query does not have."""
+    from mbat.patterns import matches, parse_pattern
+    from mbat.picking import paths_in
+
+    paths = paths_in(document) if patterns else set()
+    return {pattern for pattern in patterns if not any(matches(parse_pattern(pattern), steps) for steps in paths)}
 
 
-def _print_table(hits: list[Hit], number: int | None) -> None:
-    if number is not None:
-        click.echo(f"{chr(10) if number else ''}query {number}")
-    width = shutil.get_terminal_size().columns
-    id_width = min(max([2, *(len(hit.id) for hit in hits)]), width // 3)
-    room = max(width - id_width - 9, _LEAST_WIDTH)
-    click.echo(f"{'score':>6}  {'id':{id_width}}  document")
-    for hit in hits:
-        text = orjson.dumps(hit.document).decode()
-        click.echo(f"{hit.score:6.3f}  {_cut(hit.id, id_width):{id_width}}  {_cut(text, room - 1)}")
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _parsed(document: str) -> Any:
-    if document.startswith("@"):
-        path = Path(document[1:])
-        try:
-            text, place = path.read_bytes(), str(path)
-        except OSError as error:
-            raise SourceError(f"The query file {path} cannot be read: {error.strerror}.") from error
-    else:
-        text, place = document.encode("utf-8", "surrogateescape"), "The query"
-    return _loaded(text, place)
-
-
-def _loaded(text: bytes, place: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise SourceError(f"{place} is not JSON: {error.msg} at character {error.pos + 1}.") from None
-
-
-def _lines() -> Iterator[Any]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        if line.strip():
-            yield _loaded(line, f"standard input, line {number}")
+def _warn_of(patterns: set[str]) -> None:
+    for pattern in sorted(patterns):
+        click.echo(f"Note: no query has the field {pattern}, so its weight changes nothing.", err=True)
