@@ -271,10 +271,10 @@ class Encoder(Inspection):
         >>> bool((likes.encode_one({"id": 7, "a": "x"}) == encoder.encode_one({"a": "x"})).all())
         True
         """
-        weighed = copy(self)
         fields = weighed_fields(self._parameters.fields, weights, ignore)
-        weighed._parameters = replace(self._parameters, fields=fields)
-        weighed._preparer = weighed._fingerprint = None
+        parameters = replace(self._parameters, fields=fields)
+        weighed = object.__new__(type(self))  # a copy would work out anew what the two have in common
+        vars(weighed).update({**vars(self), "_parameters": parameters, "_preparer": None, "_fingerprint": None})
         return weighed
 
     def save(self, folder: str | Path) -> None:

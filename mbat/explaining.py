@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -13,8 +14,10 @@ from mbat.errors import ParameterError
 from mbat.paths import Steps, format_path, parse_path
 from mbat.picking import values_at
 
-SHOWN: Final = 0.01
-"""A match across two different paths is a part of its own if it adds or takes at least this."""
+LEAST: Final = 0.005
+CHANCE: Final = 4.0
+"""A match across two different paths is a part of its own if it adds or takes at least `LEAST`, and more than `CHANCE`
+times what unrelated values do: the standard deviation of their cosine is ``1 / sqrt(dim)``."""
 
 ALL_ELSE: Final = "all else"
 """Stands for the paths of the last part: small matches across different paths, and chance."""
@@ -138,7 +141,9 @@ def explanation(first: Account, second: Account, agreement: float) -> Explanatio
         rest -= same
         if j is not None:
             products[i, j] = 0.0
-    for i, j in np.argwhere(np.abs(products) >= SHOWN).tolist():
+    norms = np.outer(np.linalg.norm(first.rows, axis=1), np.linalg.norm(second.rows, axis=1))
+    noise = CHANCE / math.sqrt(first.rows.shape[1]) * norms
+    for i, j in np.argwhere(np.abs(products) >= np.maximum(noise, LEAST)).tolist():
         one, other_steps = first.paths[i], second.paths[j]
         values = first.values(one), second.values(other_steps)
         parts.append(Part(format_path(one), format_path(other_steps), float(products[i, j]), 0.0, *values))

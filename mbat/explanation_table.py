@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
-
-import orjson
 
 from mbat.explaining import ALL_ELSE, Explanation, Part
 
@@ -40,8 +39,8 @@ def _extent(part: Part) -> float:
 
 def _name(part: Part) -> str:
     if part.other_path is None or part.other_path == part.path:
-        return part.path
-    return f"{part.path} <-> {part.other_path}"
+        return printable(part.path)
+    return printable(f"{part.path} <-> {part.other_path}")
 
 
 def _bar(part: Part, unit: float) -> str:
@@ -69,7 +68,14 @@ def _values(part: Part, room: int) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and value.isprintable() else orjson.dumps(value).decode()
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """Return a text with what would break a line, or steer a terminal, written as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def cut(text: str, width: int) -> str:

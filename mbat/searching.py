@@ -66,6 +66,8 @@ class Searcher:
 
     def search(self, view: View, questions: Sequence[Question], request: Request) -> list[list[Hit]]:
         """Return the hits of each question, best first."""
+        if not questions:
+            return []
         encoder = self._encoder(view.encoder, request.weights)
         passed_over = view.store.found(sorted({one for question in questions for one in question.passed_over}))
         vectors = question_vectors(questions, encoder)

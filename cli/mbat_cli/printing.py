@@ -61,17 +61,18 @@ def _print_lines(hits: Iterable[Hit], number: int | None) -> None:
 
 
 def _print_table(hits: list[Hit], number: int | None) -> None:
-    from mbat.explanation_table import cut, explanation_table
+    from mbat.explanation_table import cut, explanation_table, printable
 
     if number is not None:
         click.echo(f"{chr(10) if number else ''}query {number}")
     width = shutil.get_terminal_size().columns
-    id_width = min(max([2, *(len(hit.id) for hit in hits)]), width // 3)
+    ids = [printable(hit.id) for hit in hits]
+    id_width = min(max([2, *map(len, ids)]), width // 3)
     room = max(width - id_width - 9, _LEAST_WIDTH)
     click.echo(f"{'score':>6}  {'id':{id_width}}  document")
-    for hit in hits:
-        text = orjson.dumps(hit.document).decode()
-        click.echo(f"{hit.score:6.3f}  {cut(hit.id, id_width):{id_width}}  {cut(text, room - 1)}")
+    for one, hit in zip(ids, hits, strict=True):
+        text = printable(orjson.dumps(hit.document).decode())
+        click.echo(f"{hit.score:6.3f}  {cut(one, id_width):{id_width}}  {cut(text, room - 1)}")
         if hit.explanation is not None:
             table = explanation_table(hit.explanation, max(width - len(_INDENT), 2 * _LEAST_WIDTH))
             click.echo("".join(f"{_INDENT}{line}\n" for line in table.splitlines()))
