@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from mbat.explaining import ALL_ELSE, Explanation, Part
@@ -10,6 +11,7 @@ from mbat.explaining import ALL_ELSE, Explanation, Part
 _BAR: Final = 12
 _LEAST: Final = 0.0005
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_WORD: Final = re.compile(r"\w+")
 _FULL, _MISSING = "█", "░"
 
 
@@ -53,18 +55,33 @@ def _bar(part: Part, unit: float) -> str:
 
 
 def _values(part: Part, room: int) -> str:
-    """Return the two values, each cut to its half of the room."""
+    """Return the two values; where there is no room for both the words that they share, or the start of each."""
     if part.path == ALL_ELSE:
         return ""
     one, other = _text(part.value), "missing" if part.other_path is None else _text(part.other_value)
     if part.other_path is not None and part.value == part.other_value:
         return cut(f"= {one}", room)
-    half = (room - 3) // 2
     if len(one) + len(other) <= room - 3:
         return f"{one} | {other}"
+    if shared := _shared_words(part.value, part.other_value):
+        return cut(f"both: {shared}", room)
+    half = (room - 3) // 2
     spare = half - len(other) if len(other) < half else 0
     first = cut(one, half + max(spare, 0))
     return f"{first} | {cut(other, room - 3 - len(first))}"
+
+
+def _shared_words(one: Any, other: Any) -> str:
+    """Return the words that two texts, or lists of texts, have in common, each once."""
+    words, others = (_WORD.findall(_joined(value).casefold()) for value in (one, other))
+    known = set(others)
+    return printable(" ".join(dict.fromkeys(word for word in words if word in known)))
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(text for text in value if isinstance(text, str))
+    return value if isinstance(value, str) else ""
 
 
 def _text(value: Any) -> str:

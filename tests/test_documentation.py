@@ -52,10 +52,19 @@ def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
     assert failures == 0
 
 
-def test_the_session_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+def test_the_python_of_the_page_on_explanations_runs_as_shown() -> None:
+    failures, tried = doctest.testfile(str(ROOT / "docs/explaining.md"), module_relative=False, encoding="utf-8")
+    assert tried >= 10
+    assert failures == 0
+
+
+@pytest.mark.parametrize(("page", "count"), [("README.md", 4), ("docs/explaining.md", 4)])
+def test_a_session_prints_what_is_shown(page: str, count: int, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    turns = re.findall(r"^\$ mbat (.*)\n((?:(?!\$ ).*\n)*)", section("session") + "\n", re.MULTILINE)
-    assert len(turns) == 3
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown_session = "\n".join(re.findall(r"^```console\n(.*?)\n```", text, re.DOTALL | re.MULTILINE))
+    turns = re.findall(r"^\$ mbat (.*)\n((?:(?!\$ ).*\n)*)", shown_session + "\n", re.MULTILINE)
+    assert len(turns) == count
     for arguments, shown in turns:
         run = subprocess.run(
             [sys.executable, "-c", "from mbat_cli.main import main; main()", *shlex.split(arguments)],
