@@ -1,6 +1,6 @@
 """Measure a large index as its users meet it: built and asked by the command, and from Python beside FAISS alone.
 
-    python tests/benchmarks/million.py DOCUMENTS.jsonl [--documents 1000000] [--kinds auto,ivf-rabitq]
+    python -m tests.benchmarks.million DOCUMENTS.jsonl [--documents 1000000] [--kinds auto,ivf-rabitq]
 
 Where more documents are wanted than the file has, they are made of those there: most fields from one, the others from
 a second. The first kind is built from the file, the others from the index, as `mbat rebuild` does.
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from kinds import BATCH, K, alone, seconds, times
+from tests.benchmarks.kinds import BATCH, K, alone, seconds, times
 
 from mbat import Index
 
