@@ -1,0 +1,215 @@
+"""``mbat dedup``: documents that are nearly the same."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mbat.errors import SourceError
+from mbat.sources import OnError, Reader
+from mbat_cli.options import config_option, find_index, index_option, input_options, located, new_encoder, working
+from mbat_cli.printing import print_difference_table, print_group_table, print_line, wants_table
+
+if TYPE_CHECKING:
+    from mbat import Index
+    from mbat.duplicates import Duplicates
+
+_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
+_ACCOUNTS: Final = 256
+
+
+@click.command()
+@input_options(required=False)
+@index_option
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    help="The least score of a pair. Lower finds more pairs, and more wrong ones.",
+)
+@click.option(
+    "--show",
+    type=click.Choice(["groups", "pairs", "kept"]),
+    default="groups",
+    show_default=True,
+    help="What to print: groups of duplicates, pairs with their scores, or the documents that are left when of each "
+    "group the first is kept.",
+)
+@click.option("--explain", is_flag=True, help="With --show pairs: the fields that differ, and what each costs.")
+@click.option("--ignore", multiple=True, metavar="PATH", help="A field that does not count, such as an id. Repeatable.")
+@click.option("--pairs", "pairs_path", metavar="PAIRS.jsonl", help="Write the pairs to a file, for --rethreshold.")
+@click.option(
+    "--rethreshold",
+    "stored_path",
+    metavar="PAIRS.jsonl",
+    help="Take the pairs of a file that --pairs has written, instead of finding them; at a threshold as high or higher. "
+    "Documents need be named for --show kept alone.",
+)
+@click.option("--id-field", metavar="PATH", help="Field of FILE that holds each document's id, else running numbers.")
+@config_option
+@click.option("--json/--plain", "as_json", default=None, help="JSON lines or text; text only on a terminal.")
+def dedup(
+    files: tuple[str, ...],
+    on_error: OnError,
+    index_path: str | None,
+    threshold: float,
+    show: str,
+    explain: bool,
+    ignore: tuple[str, ...],
+    pairs_path: str | None,
+    stored_path: str | None,
+    id_field: str | None,
+    config: str | None,
+    as_json: bool | None,
+) -> None:
+    """Find documents that are nearly the same, in FILE... or in an index.
+
+    Every two documents are compared. Those whose score reaches the threshold are a pair; documents that pairs link,
+    directly or through others, are a group. FILE is as for mbat index, or one NAME.mbat; without FILE it is the index
+    of -i.
+
+    \b
+      mbat dedup docs.jsonl --ignore id
+      mbat dedup docs.jsonl --show pairs --explain
+      mbat dedup docs.jsonl --show kept > clean.jsonl
+      mbat dedup docs.jsonl --threshold 0.6 --pairs pairs.jsonl > groups.jsonl
+      mbat dedup --rethreshold pairs.jsonl --threshold 0.8
+    """
+    if explain and (show != "pairs" or stored_path):
+        raise click.UsageError("--explain goes with --show pairs, and not with --rethreshold.")
+    if index_path and files:
+        raise click.UsageError("Name FILE... or an index, and not both.")
+    if len(files) == 1 and files[0].rstrip("/").endswith(".mbat"):
+        files, index_path = (), files[0]
+    if not files and (config or id_field):
+        raise click.UsageError("--config and --id-field are for FILE...; an index was made with its own.")
+    table = wants_table(as_json)
+    if stored_path:
+        if ignore or pairs_path or config:
+            raise click.UsageError("With --rethreshold the pairs are there: leave out --ignore, --pairs and --config.")
+        _regroup(Path(stored_path), threshold, show, files, index_path, Reader(files, id_field, on_error), table)
+        return
+    from mbat.duplicates import find_duplicates
+    from mbat.pair_files import save_pairs
+
+    with _opened(files, on_error, index_path, id_field, config) as index:
+        with working() as progress:
+            found = find_duplicates(index, threshold, ignore, progress=progress)
+        if pairs_path:
+            save_pairs(found, Path(pairs_path))
+        if show == "kept":
+            _print_kept(((one.id, one.text) for one in index.stored()), found)
+        elif show == "pairs":
+            _print_pairs(found, index if explain else None, ignore, table)
+        else:
+            _print_groups(found, index, table)
+    _tell(found)
+
+
+@contextmanager
+def _opened(
+    files: tuple[str, ...], on_error: OnError, index_path: str | None, id_field: str | None, config: str | None
+) -> Iterator[Index]:
+    """Open the index, or one that is made of the files and gone afterwards."""
+    from mbat.building import build_index
+    from mbat.index import Index
+
+    if not files:
+        with Index.open(find_index(index_path)) as index:
+            yield index
+        return
+    with tempfile.TemporaryDirectory(prefix="mbat-dedup-") as folder:
+        path, reader = Path(folder) / "documents.mbat", Reader(files, id_field, on_error)
+        with located(reader), working() as progress:
+            build_index(path, reader, new_encoder(config), "exact", False, progress, fit=True, id_field=id_field)
+        if reader.skipped:
+            click.echo(f"Note: {reader.skipped:,} broken documents were left out.", err=True)
+        with Index.open(path) as index:
+            yield index
+
+
+def _regroup(
+    stored: Path, threshold: float, show: str, files: tuple[str, ...], index_path: str | None, reader: Reader, table: bool
+) -> None:
+    """Print what a file of pairs holds by a higher threshold."""
+    from mbat.index import Index
+    from mbat.pair_files import load_pairs
+
+    found = load_pairs(stored).at(threshold)
+    if show == "pairs":
+        _print_pairs(found, None, (), table)
+    elif show == "groups":
+        _print_groups(found, None, table)
+    elif files:
+        _print_kept(((record.id or str(i), record.text) for i, record in enumerate(reader)), found)
+    else:
+        with Index.open(find_index(index_path)) as index:
+            _print_kept(((one.id, one.text) for one in index.stored()), found)
+    _tell(found)
+
+
+def _print_kept(texts: Iterator[tuple[str, bytes]], found: Duplicates) -> None:
+    """Print the documents that are kept, as they came but for line breaks within."""
+    dropped = found.dropped()
+    kept, count = [], 0
+    for position, (one, text) in enumerate(texts):
+        count += 1
+        if found.ids.get(position, one) != one:
+            raise SourceError(f"These are not the documents of the pairs: the id {one!r} is another there.")
+        if position not in dropped:
+            kept.append(text)
+    if count != found.documents:
+        raise SourceError(f"These are {count:,} documents, and the pairs are of {found.documents:,}.")
+    for text in kept:
+        sys.stdout.buffer.write(text.translate(_SPACES) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _print_groups(found: Duplicates, index: Index | None, table: bool) -> None:
+    for group in found.groups():
+        if table:
+            documents = [None if index is None else index.get(one) for one in group.ids]
+            print_group_table(group, documents)
+        else:
+            scores = {"lowest": round(group.lowest, 6), "highest": round(group.highest, 6)}
+            print_line({"group": group.ids, "positions": group.positions, "pairs": group.pairs, **scores})
+
+
+def _print_pairs(found: Duplicates, index: Index | None, ignore: tuple[str, ...], table: bool) -> None:
+    """Print pairs, and if there is an index the fields they differ in."""
+    from mbat.differences import differences
+    from mbat.pair_files import plain_pair
+
+    encoder = None if index is None else index.encoder.weigh({}, ignore)
+
+    @lru_cache(_ACCOUNTS)
+    def account(one: str) -> Any:
+        assert index is not None and encoder is not None
+        return encoder.account(index.get(one))
+
+    for pair in found.pairs():
+        differing = None if index is None else differences(*map(account, pair.ids))
+        if table:
+            print_difference_table(pair, differing or ())
+        else:
+            told = {} if differing is None else {"differs": [one.plain() for one in differing]}
+            print_line({**plain_pair(pair), **told})
+
+
+def _tell(found: Duplicates) -> None:
+    groups = found.groups()
+    within = sum(len(group.ids) for group in groups)
+    kept = found.documents - within + len(groups)
+    click.echo(
+        f"{found.documents:,} documents, {len(found):,} pairs at {found.threshold:g} or more: {len(groups):,} groups of "
+        f"together {within:,} documents; {kept:,} are left if one of each is kept.",
+        err=True,
+    )
