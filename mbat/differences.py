@@ -53,7 +53,8 @@ def differences(first: Account, second: Account) -> tuple[Difference, ...]:
     --------
     >>> from mbat import Encoder
     >>> account = Encoder().account
-    >>> found = differences(account({"name": "Ann", "born": 1950}), account({"name": "Ann", "born": 1990, "died": 2020}))
+    >>> ann, other = {"name": "Ann", "born": 1950}, {"name": "Ann", "born": 1990, "died": 2020}
+    >>> found = differences(account(ann), account(other))
     >>> sorted((one.path, one.values, one.missing) for one in found)
     [('born', (1950, 1990), None), ('died', (None, 2020), 0)]
     """

@@ -103,7 +103,7 @@ class Duplicates:
         Groups chain: if A is like B, and B like C, all three are one group, however little A is like C.
         """
         labels = self._labels()
-        held = np.unique(np.concatenate(self.found[:2]))
+        held = self.found.rows()
         members = _split(held, labels[held])
         links = _split(self.found.scores, labels[self.found.first])
         return sorted(
@@ -132,8 +132,7 @@ class Duplicates:
                 f"The pairs were found with a threshold of {self.threshold}, so those of {threshold} are not all among "
                 "them. Find them anew."
             )
-        reached = self.found.scores >= threshold
-        return replace(self, threshold=threshold, found=Pairs(*(column[reached] for column in self.found)))
+        return replace(self, threshold=threshold, found=self.found.chosen(self.found.scores >= threshold))
 
     def _labels(self) -> NDArray[np.int64]:
         from scipy.sparse import coo_array
@@ -185,8 +184,7 @@ def find_duplicates(
     with TemporaryFile() as file:
         distinct = index._reader.read(lambda view: _distinct(view.store, encoder, file, progress))
         found = _pairs(distinct, threshold, progress)
-    held = np.unique(np.concatenate(found[:2])).tolist()
-    ids = {position: distinct.ids[position] for position in held}
+    ids = {position: distinct.ids[position] for position in found.rows().tolist()}
     return Duplicates(threshold, len(distinct.ids), ids, found)
 
 
@@ -226,7 +224,8 @@ def _distinct(store: Store, encoder: Encoder, file: IO[bytes], progress: Progres
             yield [orjson.loads(stored.text) for stored in batch]
 
     for rows in encoder.encode_batches(documents()):
-        for row, there in zip(rows, rows.any(axis=1).tolist(), strict=True):
+        for row in rows:
+            there = bool(row.any())
             number = known.setdefault(blake2b(row.data, digest_size=16).digest(), len(known)) if there else -1
             if number == len(firsts):
                 firsts.append(len(numbers))
@@ -255,9 +254,8 @@ def _pairs(distinct: _Distinct, threshold: float, progress: Progress) -> Pairs:
             )
         scores = np.minimum(pairs.scores, 1.0)
         found.append(Pairs(distinct.firsts[pairs.first], distinct.firsts[pairs.second], scores))
-    whole = Pairs(*map(np.concatenate, zip(*found, strict=True)))
-    order = np.lexsort((whole.second, whole.first))
-    return Pairs(*(column[order] for column in whole))
+    whole = Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return whole.chosen(np.lexsort((whole.second, whole.first)))
 
 
 def _split(values: NDArray[Any], labels: NDArray[np.int64]) -> list[list[Any]]:

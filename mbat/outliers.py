@@ -22,6 +22,8 @@ from mbat.reading import View
 from mbat.store import Stored
 
 _BATCH: Final = 1024
+_LEAST: Final = 0.0005
+"""A field that costs less than this of a score is not told of."""
 
 
 class Oddity(NamedTuple):
@@ -156,6 +158,6 @@ def _oddities(view: View, document: Any, others: Sequence[Any]) -> Iterator[Oddi
         for part in own_parts(account, view.encoder.account(other)):
             parts[part.path].append(part)
     lost = {path: float(np.mean([part.possible - part.contribution for part in some])) for path, some in parts.items()}
-    for path in sorted(parts, key=lambda path: -lost[path]):
+    for path in sorted((path for path in parts if lost[path] >= _LEAST), key=lambda path: -lost[path]):
         values = tuple(part.other_value for part in parts[path] if part.other_path is not None)
         yield Oddity(path, lost[path], parts[path][0].value, values)

@@ -58,7 +58,7 @@ def load_pairs(path: Path) -> Duplicates:
 
 def _parsed(path: Path, lines: Iterable[bytes]) -> Duplicates:
     numbered = _lines(path, lines)
-    header = next(numbered, (1, None))[1]
+    header: Any = next(numbered, (1, None))[1]
     if not _is_header(header):
         raise SourceError(f"{path} is no file of pairs that mbat dedup --pairs has written.")
     found: list[Pair] = []

@@ -3,8 +3,8 @@
 The principle is:
 
 1. Rows are written in an orthonormal basis whose first vectors carry most of them, as the principal axes do. With
-   h the first numbers of a row and t the norm of all others, ``u @ v <= h(u) @ h(v) + t(u) t(v)`` by Cauchy and Schwarz:
-   one product of short rows, with t as a last number.
+   h the first numbers of a row and t the norm of all others, ``u @ v <= h(u) @ h(v) + t(u) t(v)`` by Cauchy and
+   Schwarz: one product of short rows, with t as a last number.
 2. The inner product itself is computed only where that bound, with what rounding may take from it, reaches the
    threshold. How many first numbers to take is chosen by trying a sample of pairs; all of them, if that is cheapest.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ class Pairs(NamedTuple):
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     scores: NDArray[np.float64]
+
+    def chosen(self, which: NDArray[Any]) -> Pairs:
+        """Return some of them, by a mask or their numbers."""
+        return Pairs(self.first[which], self.second[which], self.scores[which])
+
+    def rows(self) -> NDArray[np.int64]:
+        """Return the rows that are in pairs, rising."""
+        return np.unique(np.concatenate([self.first, self.second]))
 
 
 def similar_pairs(vectors: NDArray[np.float32], threshold: float, progress: Progress = silent) -> Iterator[Pairs]:
@@ -99,7 +107,7 @@ def _compared(
     for some in (slice(at, at + _GATHERED) for at in range(0, len(first), _GATHERED)):
         scores[some] = np.einsum("ij,ij->i", vectors[first[some]], vectors[second[some]], dtype=np.float64)
     reached = scores >= threshold
-    return Pairs(first[reached], second[reached], scores[reached])
+    return Pairs(first, second, scores).chosen(reached)
 
 
 def _heads(vectors: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:

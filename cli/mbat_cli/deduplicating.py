@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mbat.errors import SourceError
 from mbat.sources import OnError, Reader
-from mbat_cli.options import config_option, find_index, index_option, input_options, located, new_encoder, working
-from mbat_cli.printing import print_difference_table, print_group_table, print_line, wants_table
+from mbat_cli.documents import one_line
+from mbat_cli.options import (
+    config_option,
+    find_index,
+    index_option,
+    located,
+    new_encoder,
+    on_error_option,
+    warn_of_unmatched_fields,
+    working,
+)
+from mbat_cli.printing import print_group, print_line, print_pair, wants_table
 
 if TYPE_CHECKING:
     from mbat import Index
-    from mbat.duplicates import Duplicates
+    from mbat.differences import Difference
+    from mbat.duplicates import Duplicates, Pair
+    from mbat.explaining import Account
 
-_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
 _ACCOUNTS: Final = 256
 
 
 @click.command()
-@input_options(required=False)
+@click.argument("files", nargs=-1, metavar="[FILE... | NAME.mbat]")
+@on_error_option
 @index_option
 @click.option(
     "--threshold",
@@ -50,8 +62,8 @@ _ACCOUNTS: Final = 256
     "--rethreshold",
     "stored_path",
     metavar="PAIRS.jsonl",
-    help="Take the pairs of a file that --pairs has written, instead of finding them; at a threshold as high or higher. "
-    "Documents need be named for --show kept alone.",
+    help="Take the pairs of a file that --pairs has written, instead of finding them; at the same threshold or a "
+    "higher one. Documents need be named for --show kept alone.",
 )
 @click.option("--id-field", metavar="PATH", help="Field of FILE that holds each document's id, else running numbers.")
 @config_option
@@ -85,22 +97,17 @@ def dedup(
     """
     if explain and (show != "pairs" or stored_path):
         raise click.UsageError("--explain goes with --show pairs, and not with --rethreshold.")
-    if index_path and files:
-        raise click.UsageError("Name FILE... or an index, and not both.")
-    if len(files) == 1 and files[0].rstrip("/").endswith(".mbat"):
-        files, index_path = (), files[0]
-    if not files and (config or id_field):
-        raise click.UsageError("--config and --id-field are for FILE...; an index was made with its own.")
+    if stored_path and (ignore or pairs_path or config):
+        raise click.UsageError("With --rethreshold the pairs are there: leave out --ignore, --pairs and --config.")
+    where = _source(files, on_error, index_path, id_field, config)
     table = wants_table(as_json)
     if stored_path:
-        if ignore or pairs_path or config:
-            raise click.UsageError("With --rethreshold the pairs are there: leave out --ignore, --pairs and --config.")
-        _regroup(Path(stored_path), threshold, show, files, index_path, Reader(files, id_field, on_error), table)
+        _regroup(Path(stored_path), threshold, show, where, table)
         return
     from mbat.duplicates import find_duplicates
     from mbat.pair_files import save_pairs
 
-    with _opened(files, on_error, index_path, id_field, config) as index:
+    with _opened(where, config) as index:
         with working() as progress:
             found = find_duplicates(index, threshold, ignore, progress=progress)
         if pairs_path:
@@ -114,31 +121,43 @@ def dedup(
     _tell(found)
 
 
-@contextmanager
-def _opened(
+def _source(
     files: tuple[str, ...], on_error: OnError, index_path: str | None, id_field: str | None, config: str | None
-) -> Iterator[Index]:
+) -> Reader | str | None:
+    """Return where the documents are: files, or an index, None if it is not named."""
+    if index_path and files:
+        raise click.UsageError("Name FILE... or an index, and not both.")
+    named = files[0] if len(files) == 1 and files[0].rstrip("/").endswith(".mbat") else index_path
+    if files and not named:
+        return Reader(files, id_field, on_error)
+    if config or id_field:
+        raise click.UsageError("--config and --id-field are for FILE...; an index was made with its own.")
+    return named
+
+
+@contextmanager
+def _opened(where: Reader | str | None, config: str | None) -> Iterator[Index]:
     """Open the index, or one that is made of the files and gone afterwards."""
     from mbat.building import build_index
     from mbat.index import Index
 
-    if not files:
-        with Index.open(find_index(index_path)) as index:
+    if not isinstance(where, Reader):
+        with Index.open(find_index(where)) as index:
             yield index
         return
     with tempfile.TemporaryDirectory(prefix="mbat-dedup-") as folder:
-        path, reader = Path(folder) / "documents.mbat", Reader(files, id_field, on_error)
-        with located(reader), working() as progress:
-            build_index(path, reader, new_encoder(config), "exact", False, progress, fit=True, id_field=id_field)
-        if reader.skipped:
-            click.echo(f"Note: {reader.skipped:,} broken documents were left out.", err=True)
+        path = Path(folder) / "documents.mbat"
+        encoder = new_encoder(config)
+        with located(where), working() as progress:
+            build_index(path, where, encoder, "exact", progress=progress, fit=True)
+        warn_of_unmatched_fields(encoder)
+        if where.skipped:
+            click.echo(f"Note: {where.skipped:,} broken documents were left out.", err=True)
         with Index.open(path) as index:
             yield index
 
 
-def _regroup(
-    stored: Path, threshold: float, show: str, files: tuple[str, ...], index_path: str | None, reader: Reader, table: bool
-) -> None:
+def _regroup(stored: Path, threshold: float, show: str, where: Reader | str | None, table: bool) -> None:
     """Print what a file of pairs holds by a higher threshold."""
     from mbat.index import Index
     from mbat.pair_files import load_pairs
@@ -148,12 +167,18 @@ def _regroup(
         _print_pairs(found, None, (), table)
     elif show == "groups":
         _print_groups(found, None, table)
-    elif files:
-        _print_kept(((record.id or str(i), record.text) for i, record in enumerate(reader)), found)
+    elif isinstance(where, Reader):
+        _print_kept(_numbered(where), found)
     else:
-        with Index.open(find_index(index_path)) as index:
+        with Index.open(find_index(where)) as index:
             _print_kept(((one.id, one.text) for one in index.stored()), found)
     _tell(found)
+
+
+def _numbered(reader: Reader) -> Iterator[tuple[str, bytes]]:
+    """Yield id and text of the records of files, the ids numbers if there is no field of them."""
+    for position, record in enumerate(reader):
+        yield str(position) if record.id is None else record.id, record.text
 
 
 def _print_kept(texts: Iterator[tuple[str, bytes]], found: Duplicates) -> None:
@@ -169,7 +194,7 @@ def _print_kept(texts: Iterator[tuple[str, bytes]], found: Duplicates) -> None:
     if count != found.documents:
         raise SourceError(f"These are {count:,} documents, and the pairs are of {found.documents:,}.")
     for text in kept:
-        sys.stdout.buffer.write(text.translate(_SPACES) + b"\n")
+        sys.stdout.buffer.write(one_line(text))
     sys.stdout.buffer.flush()
 
 
@@ -177,7 +202,7 @@ def _print_groups(found: Duplicates, index: Index | None, table: bool) -> None:
     for group in found.groups():
         if table:
             documents = [None if index is None else index.get(one) for one in group.ids]
-            print_group_table(group, documents)
+            print_group(group, documents)
         else:
             scores = {"lowest": round(group.lowest, 6), "highest": round(group.highest, 6)}
             print_line({"group": group.ids, "positions": group.positions, "pairs": group.pairs, **scores})
@@ -185,23 +210,29 @@ def _print_groups(found: Duplicates, index: Index | None, table: bool) -> None:
 
 def _print_pairs(found: Duplicates, index: Index | None, ignore: tuple[str, ...], table: bool) -> None:
     """Print pairs, and if there is an index the fields they differ in."""
-    from mbat.differences import differences
     from mbat.pair_files import plain_pair
 
-    encoder = None if index is None else index.encoder.weigh({}, ignore)
+    differing = None if index is None else _differing(index, ignore)
+    for pair in found.pairs():
+        fields = None if differing is None else differing(pair)
+        if table:
+            print_pair(pair, fields or ())
+        else:
+            told = {} if fields is None else {"differs": [one.plain() for one in fields]}
+            print_line({**plain_pair(pair), **told})
+
+
+def _differing(index: Index, ignore: tuple[str, ...]) -> Callable[[Pair], Sequence[Difference]]:
+    """Return what tells the fields that the documents of a pair differ in."""
+    from mbat.differences import differences
+
+    encoder = index.encoder.weigh({}, ignore)
 
     @lru_cache(_ACCOUNTS)
-    def account(one: str) -> Any:
-        assert index is not None and encoder is not None
+    def account(one: str) -> Account:
         return encoder.account(index.get(one))
 
-    for pair in found.pairs():
-        differing = None if index is None else differences(*map(account, pair.ids))
-        if table:
-            print_difference_table(pair, differing or ())
-        else:
-            told = {} if differing is None else {"differs": [one.plain() for one in differing]}
-            print_line({**plain_pair(pair), **told})
+    return lambda pair: differences(account(pair.ids[0]), account(pair.ids[1]))
 
 
 def _tell(found: Duplicates) -> None:
@@ -209,7 +240,7 @@ def _tell(found: Duplicates) -> None:
     within = sum(len(group.ids) for group in groups)
     kept = found.documents - within + len(groups)
     click.echo(
-        f"{found.documents:,} documents, {len(found):,} pairs at {found.threshold:g} or more: {len(groups):,} groups of "
-        f"together {within:,} documents; {kept:,} are left if one of each is kept.",
+        f"{found.documents:,} documents, {len(found):,} pairs at {found.threshold:g} or more: {len(groups):,} groups, "
+        f"of {within:,} documents together; {kept:,} are left if one of each is kept.",
         err=True,
     )
