@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from tempfile import TemporaryFile
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from mbat.encoder import BATCH, Encoder
+from mbat.distinct import Distinct, distinct_vectors
 from mbat.errors import ParameterError
 from mbat.index import Index
 from mbat.pairs import Pairs, similar_pairs
-from mbat.pipeline import batched
 from mbat.progress import Progress, silent
-from mbat.store import Store
 
-SUGGESTED: Final = 0.9
+SUGGESTED: Final = 0.85
 """The threshold that is used if none is given; ``docs/duplicates.md`` tells how good it is."""
 
 MOST_PAIRS: Final = 50_000_000
@@ -167,9 +163,7 @@ def find_duplicates(
     Raises
     ------
     ParameterError
-        If the threshold is out of range, or more than `MOST_PAIRS` pairs reach it.
-    PathError
-        If a path to ignore is not well formed.
+        If the threshold is out of range, more than `MOST_PAIRS` pairs reach it, or a path to ignore is not well formed.
 
     Examples
     --------
@@ -182,64 +176,13 @@ def find_duplicates(
     check_threshold(threshold)
     encoder = index.encoder.weigh({}, ignore)
     with TemporaryFile() as file:
-        distinct = index._reader.read(lambda view: _distinct(view.store, encoder, file, progress))
+        distinct = index._reader.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
         found = _pairs(distinct, threshold, progress)
     ids = {position: distinct.ids[position] for position in found.rows().tolist()}
     return Duplicates(threshold, len(distinct.ids), ids, found)
 
 
-class _Distinct(NamedTuple):
-    """The different vectors of documents.
-
-    Attributes
-    ----------
-    ids : list of str
-        Of all documents.
-    firsts : int64 array of shape (vectors,)
-        The first document of each vector.
-    numbers : int64 array of shape (documents,)
-        The vector of each document; -1 for the vector zero, which is like nothing.
-    vectors : float32 array of shape (vectors, dim)
-    """
-
-    ids: list[str]
-    firsts: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-
-
-def _distinct(store: Store, encoder: Encoder, file: IO[bytes], progress: Progress) -> _Distinct:
-    """Encode all documents, and write vectors that are not there yet to a file."""
-    file.seek(0)
-    file.truncate()
-    ids: list[str] = []
-    total = len(store)
-    known: dict[bytes, int] = {}
-    firsts: list[int] = []
-    numbers: list[int] = []
-
-    def documents() -> Iterator[list[Any]]:
-        for batch in batched(store.after(), BATCH):
-            ids.extend(stored.id for stored in batch)
-            yield [orjson.loads(stored.text) for stored in batch]
-
-    for rows in encoder.encode_batches(documents()):
-        for row in rows:
-            there = bool(row.any())
-            number = known.setdefault(blake2b(row.data, digest_size=16).digest(), len(known)) if there else -1
-            if number == len(firsts):
-                firsts.append(len(numbers))
-                file.write(row.data)
-            numbers.append(number)
-        progress("encode", len(numbers), total)
-    file.flush()
-    shape = len(firsts), encoder.dim
-    empty = np.zeros(shape, dtype=np.float32)
-    vectors = np.memmap(file, np.float32, "r", shape=shape) if firsts else empty
-    return _Distinct(ids, np.array(firsts, dtype=np.int64), np.array(numbers, dtype=np.int64), vectors)
-
-
-def _pairs(distinct: _Distinct, threshold: float, progress: Progress) -> Pairs:
+def _pairs(distinct: Distinct, threshold: float, progress: Progress) -> Pairs:
     """Return the pairs of documents, by position."""
     held = np.flatnonzero(distinct.numbers >= 0)
     first = distinct.firsts[distinct.numbers[held]]

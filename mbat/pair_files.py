@@ -98,7 +98,7 @@ def _pair(value: Any, header: dict[str, Any]) -> Pair | None:
     """Return the pair that a line stands for; None if it is none."""
     match value:
         case {"ids": [str(one), str(other)], "positions": [int(first), int(second)], "score": int() | float() as score}:
-            rising = 0 <= first < second < header["documents"]
+            rising = 0 <= first < second < header["documents"] and type(first) is type(second) is int
             if rising and header["threshold"] - _ROUNDED <= score <= 1:
                 return Pair((one, other), (first, second), float(score))
     return None

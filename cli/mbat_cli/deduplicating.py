@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -43,9 +43,9 @@ _ACCOUNTS: Final = 256
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.9,
+    default=0.85,
     show_default=True,
-    help="The least score of a pair. Lower finds more pairs, and more wrong ones.",
+    help="The least score of a pair. Lower finds more pairs, and more wrong ones; docs/duplicates.md has figures.",
 )
 @click.option(
     "--show",
@@ -92,8 +92,8 @@ def dedup(
       mbat dedup docs.jsonl --ignore id
       mbat dedup docs.jsonl --show pairs --explain
       mbat dedup docs.jsonl --show kept > clean.jsonl
-      mbat dedup docs.jsonl --threshold 0.6 --pairs pairs.jsonl > groups.jsonl
-      mbat dedup --rethreshold pairs.jsonl --threshold 0.8
+      mbat dedup docs.jsonl --threshold 0.7 --pairs pairs.jsonl > groups.jsonl
+      mbat dedup --rethreshold pairs.jsonl --threshold 0.9
     """
     if explain and (show != "pairs" or stored_path):
         raise click.UsageError("--explain goes with --show pairs, and not with --rethreshold.")
@@ -201,7 +201,7 @@ def _print_kept(texts: Iterator[tuple[str, bytes]], found: Duplicates) -> None:
 def _print_groups(found: Duplicates, index: Index | None, table: bool) -> None:
     for group in found.groups():
         if table:
-            documents = [None if index is None else index.get(one) for one in group.ids]
+            documents = [None if index is None else _document(index, one) for one in group.ids]
             print_group(group, documents)
         else:
             scores = {"lowest": round(group.lowest, 6), "highest": round(group.highest, 6)}
@@ -230,9 +230,16 @@ def _differing(index: Index, ignore: tuple[str, ...]) -> Callable[[Pair], Sequen
 
     @lru_cache(_ACCOUNTS)
     def account(one: str) -> Account:
-        return encoder.account(index.get(one))
+        return encoder.account(_document(index, one))
 
     return lambda pair: differences(account(pair.ids[0]), account(pair.ids[1]))
+
+
+def _document(index: Index, one: str) -> Any:
+    try:
+        return index.get(one)
+    except KeyError:
+        raise SourceError(f"The document {one!r} has just been deleted from {index.path}; try again.") from None
 
 
 def _tell(found: Duplicates) -> None:
