@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def section(marker: str) -> str:
+def section(marker: str, page: str = README) -> str:
     """Return the code block after a marker."""
-    match = re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)\n```", README, re.DOTALL)
+    match = re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)\n```", page, re.DOTALL)
     assert match is not None
     return match[1]
 
@@ -52,10 +52,12 @@ def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
     assert failures == 0
 
 
-def test_the_session_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "count"), [("README.md", 3), ("docs/duplicates.md", 6)])
+def test_a_session_prints_what_its_page_shows(page: str, count: int, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    turns = re.findall(r"^\$ mbat (.*)\n((?:(?!\$ ).*\n)*)", section("session") + "\n", re.MULTILINE)
-    assert len(turns) == 3
+    shown_session = section("session", (ROOT / page).read_text(encoding="utf-8"))
+    turns = re.findall(r"^\$ mbat (.*)\n((?:(?!\$ ).*\n)*)", shown_session + "\n", re.MULTILINE)
+    assert len(turns) == count
     for arguments, shown in turns:
         run = subprocess.run(
             [sys.executable, "-c", "from mbat_cli.main import main; main()", *shlex.split(arguments)],
@@ -66,6 +68,12 @@ def test_the_session_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
             check=True,
         )
         assert run.stdout == shown
+
+
+def test_the_python_of_the_page_on_duplicates_runs_as_shown() -> None:
+    failures, tried = doctest.testfile(str(ROOT / "docs/duplicates.md"), module_relative=False, encoding="utf-8")
+    assert tried >= 3
+    assert failures == 0
 
 
 def test_code_comes_before_line_25_of_the_readme() -> None:

@@ -72,6 +72,7 @@ def test_rows_are_shortened_where_that_is_cheaper_and_no_bound_is_below_its_prod
     assert (heads @ heads.T >= products - 8 * mbat.pairs._EPSILON).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 5), st.sampled_from([0.25, 0.5, 0.75, 1.0]))
 def test_ties_at_the_threshold_are_pairs(seed: int, count: int, dim: int, threshold: float) -> None:
     """Rows of 0, 1/2 and 1 have products that are exact."""
@@ -101,6 +102,7 @@ def components(pairs: dict[tuple[int, int], float], threshold: float) -> list[tu
     return sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
 
 
+@settings(deadline=None)
 @given(PAIRS, st.floats(0.5, 1.0))
 def test_groups_are_the_components_of_the_graph_at_any_higher_threshold(
     pairs: dict[tuple[int, int], float], threshold: float
@@ -115,6 +117,7 @@ def test_groups_are_the_components_of_the_graph_at_any_higher_threshold(
     assert duplicates.dropped() == {p for group in components(pairs, threshold) for p in group[1:]}
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_a_file_of_pairs_gives_them_back(tmp_path_factory: pytest.TempPathFactory, pairs: dict[Any, float]) -> None:
     path = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
