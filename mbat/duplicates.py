@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.distinct import Distinct, distinct_vectors
-from mbat.errors import ParameterError
+from mbat.errors import MbatError, ParameterError
 from mbat.index import Index
 from mbat.pairs import Pairs, similar_pairs
 from mbat.progress import Progress, silent
@@ -19,7 +19,7 @@ from mbat.progress import Progress, silent
 SUGGESTED: Final = 0.85
 """The threshold that is used if none is given; ``docs/duplicates.md`` tells how good it is."""
 
-MOST_PAIRS: Final = 50_000_000
+MOST_PAIRS: Final = 20_000_000
 """More pairs than these are not kept in memory."""
 
 
@@ -99,16 +99,10 @@ class Duplicates:
         Groups chain: if A is like B, and B like C, all three are one group, however little A is like C.
         """
         labels = self._labels()
-        held = self.found.rows()
-        members = _split(held, labels[held])
-        links = _split(self.found.scores, labels[self.found.first])
-        return sorted(
-            (
-                Group(tuple(self.ids[p] for p in some), tuple(some), len(scores), min(scores), max(scores))
-                for some, scores in zip(members, links, strict=True)
-            ),
-            key=lambda group: group.positions[0],
-        )
+        members = _split(self.found.rows(), labels)
+        links = _split(self.found.first, labels, self.found.scores)
+        groups = [self._group(some.tolist(), scores) for some, scores in zip(members, links, strict=True)]
+        return sorted(groups, key=lambda group: group.positions[0])
 
     def dropped(self) -> set[int]:
         """Return the positions of the documents that are not the first of their group."""
@@ -129,6 +123,10 @@ class Duplicates:
                 "them. Find them anew."
             )
         return replace(self, threshold=threshold, found=self.found.chosen(self.found.scores >= threshold))
+
+    def _group(self, positions: list[int], scores: NDArray[np.float64]) -> Group:
+        ids = tuple(self.ids[position] for position in positions)
+        return Group(ids, tuple(positions), len(scores), float(scores.min()), float(scores.max()))
 
     def _labels(self) -> NDArray[np.int64]:
         from scipy.sparse import coo_array
@@ -164,6 +162,8 @@ def find_duplicates(
     ------
     ParameterError
         If the threshold is out of range, more than `MOST_PAIRS` pairs reach it, or a path to ignore is not well formed.
+    MbatError
+        If there is no room for the vectors in the folder for temporary files.
 
     Examples
     --------
@@ -175,9 +175,12 @@ def find_duplicates(
     """
     check_threshold(threshold)
     encoder = index.encoder.weigh({}, ignore)
-    with TemporaryFile() as file:
-        distinct = index._reader.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
-        found = _pairs(distinct, threshold, progress)
+    try:
+        with TemporaryFile() as file:
+            distinct = index._reader.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
+            found = _pairs(distinct, threshold, progress)
+    except OSError as error:
+        raise MbatError(f"The vectors cannot be kept in a temporary file: {error.strerror or error}.") from error
     ids = {position: distinct.ids[position] for position in found.rows().tolist()}
     return Duplicates(threshold, len(distinct.ids), ids, found)
 
@@ -201,8 +204,12 @@ def _pairs(distinct: Distinct, threshold: float, progress: Progress) -> Pairs:
     return whole.chosen(np.lexsort((whole.second, whole.first)))
 
 
-def _split(values: NDArray[Any], labels: NDArray[np.int64]) -> list[list[Any]]:
-    """Return the values of each label, by label."""
-    order = np.argsort(labels, kind="stable")
-    bounds = np.flatnonzero(np.diff(labels[order])) + 1
-    return [some.tolist() for some in np.split(values[order], bounds)] if len(values) else []
+def _split(
+    positions: NDArray[np.int64], labels: NDArray[np.int64], values: NDArray[Any] | None = None
+) -> list[NDArray[Any]]:
+    """Return some positions, or values that belong to them, by the labels of the positions."""
+    if not len(positions):
+        return []
+    found = labels[positions]
+    order = np.argsort(found, kind="stable")
+    return np.split((positions if values is None else values)[order], np.flatnonzero(np.diff(found[order])) + 1)

@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from mbat.duplicates import SUGGESTED
@@ -34,7 +35,8 @@ def test_groups_are_printed_and_counted(capfd: pytest.CaptureFixture[str]) -> No
     out, err = capfd.readouterr()
     assert lines(out) == [{"group": ["7", "9"], "positions": [0, 2], "pairs": 1, "lowest": 1.0, "highest": 1.0}]
     assert err.endswith(
-        "4 documents, 1 pairs at 0.99 or more: 1 groups, of 2 documents together; 3 are left if one of each is kept.\n"
+        "Groups: 1, of 2 documents together; pairs at 0.99 or more: 1. "
+        "Of 4 documents 3 are left if one of each group is kept.\n"
     )
     assert [path.name for path in Path().iterdir()] == ["a.jsonl"]
 
@@ -68,6 +70,8 @@ def test_pairs_are_grouped_again_by_a_higher_threshold(capfd: pytest.CaptureFixt
     assert capfd.readouterr() == again
     assert mbat("dedup", "--rethreshold", "p.jsonl", "--threshold", "0.99", "--show", "pairs") == 0
     assert [pair["ids"] for pair in lines(capfd.readouterr().out)] == [["7", "9"]]
+    assert mbat("dedup", "--rethreshold", "p.jsonl") == 0
+    assert [group["group"] for group in lines(capfd.readouterr().out)] == [["7", "9", "5"]]
     assert mbat("dedup", "--rethreshold", "p.jsonl", "--threshold", "0.4") == 1
     assert "found with a threshold of 0.5, so those of 0.4 are not all" in capfd.readouterr().err
 
@@ -199,4 +203,12 @@ def test_outliers_of_too_few_documents_are_none_and_said(capfd: pytest.CaptureFi
 
 
 def test_the_threshold_is_the_suggested_one() -> None:
-    assert {option.name: option.default for option in cli.commands["dedup"].params}["threshold"] == SUGGESTED
+    option = next(one for one in cli.commands["dedup"].params if one.name == "threshold")
+    assert isinstance(option, click.Option)
+    assert str(option.show_default).startswith(f"{SUGGESTED};")
+
+
+def test_a_field_to_ignore_that_no_document_has_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    assert mbat("dedup", "a.jsonl", "--ignore", "id", "--ignore", "nmae", "--ignore", "**.x") == 0
+    notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Note: ")]
+    assert notes == ["Note: no document has the field nmae, so ignoring it changes nothing."]

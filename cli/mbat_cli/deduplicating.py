@@ -43,8 +43,7 @@ _ACCOUNTS: Final = 256
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.85,
-    show_default=True,
+    show_default="0.85; with --rethreshold that of the pairs",
     help="The least score of a pair. Lower finds more pairs, and more wrong ones; docs/duplicates.md has figures.",
 )
 @click.option(
@@ -72,7 +71,7 @@ def dedup(
     files: tuple[str, ...],
     on_error: OnError,
     index_path: str | None,
-    threshold: float,
+    threshold: float | None,
     show: str,
     explain: bool,
     ignore: tuple[str, ...],
@@ -104,12 +103,13 @@ def dedup(
     if stored_path:
         _regroup(Path(stored_path), threshold, show, where, table)
         return
-    from mbat.duplicates import find_duplicates
+    from mbat.duplicates import SUGGESTED, find_duplicates
     from mbat.pair_files import save_pairs
 
     with _opened(where, config) as index:
         with working() as progress:
-            found = find_duplicates(index, threshold, ignore, progress=progress)
+            found = find_duplicates(index, threshold or SUGGESTED, ignore, progress=progress)
+        _warn_of_unmatched(index, ignore)
         if pairs_path:
             save_pairs(found, Path(pairs_path))
         if show == "kept":
@@ -157,12 +157,13 @@ def _opened(where: Reader | str | None, config: str | None) -> Iterator[Index]:
             yield index
 
 
-def _regroup(stored: Path, threshold: float, show: str, where: Reader | str | None, table: bool) -> None:
+def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | str | None, table: bool) -> None:
     """Print what a file of pairs holds by a higher threshold."""
     from mbat.index import Index
     from mbat.pair_files import load_pairs
 
-    found = load_pairs(stored).at(threshold)
+    found = load_pairs(stored)
+    found = found if threshold is None else found.at(threshold)
     if show == "pairs":
         _print_pairs(found, None, (), table)
     elif show == "groups":
@@ -235,6 +236,13 @@ def _differing(index: Index, ignore: tuple[str, ...]) -> Callable[[Pair], Sequen
     return lambda pair: differences(account(pair.ids[0]), account(pair.ids[1]))
 
 
+def _warn_of_unmatched(index: Index, ignore: tuple[str, ...]) -> None:
+    known = index.encoder.unmatched_fields()
+    for path in index.encoder.weigh({}, ignore).unmatched_fields():
+        if path not in known:
+            click.echo(f"Note: no document has the field {path}, so ignoring it changes nothing.", err=True)
+
+
 def _document(index: Index, one: str) -> Any:
     try:
         return index.get(one)
@@ -247,7 +255,7 @@ def _tell(found: Duplicates) -> None:
     within = sum(len(group.ids) for group in groups)
     kept = found.documents - within + len(groups)
     click.echo(
-        f"{found.documents:,} documents, {len(found):,} pairs at {found.threshold:g} or more: {len(groups):,} groups, "
-        f"of {within:,} documents together; {kept:,} are left if one of each is kept.",
+        f"Groups: {len(groups):,}, of {within:,} documents together; pairs at {found.threshold:g} or more: "
+        f"{len(found):,}. Of {found.documents:,} documents {kept:,} are left if one of each group is kept.",
         err=True,
     )
