@@ -206,6 +206,11 @@ def test_fields_that_are_ignored_do_not_count_and_copies_are_paired_with_the_fir
             find_duplicates(index, 1, ignore=["a..b"])
 
 
+def test_pairs_are_in_the_order_of_their_documents_copies_too(made: Made) -> None:
+    with made([{"a": "b c"}, {"a": "b d"}, {"a": "b c"}]) as index:
+        assert [pair.positions for pair in find_duplicates(index, 0.1).pairs()] == [(0, 1), (0, 2)]
+
+
 def test_documents_of_which_nothing_counts_are_no_duplicates(made: Made) -> None:
     with made([{"id": 1}, {"id": 2}, {"id": 3, "a": 1}]) as index:
         assert len(find_duplicates(index, 0.5, ignore=["id"])) == 0
