@@ -23,7 +23,7 @@ from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.searching import Hit, Request, Searcher
-from mbat.store import Store
+from mbat.store import Store, Stored
 
 if TYPE_CHECKING:
     from mbat.filters import Filter
@@ -186,10 +186,13 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
+        return ((stored.id, orjson.loads(stored.text)) for stored in self.stored())
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield all documents as the JSON texts they came as, like `items`."""
         with self._reader.read(lambda view: Store.open(view.store.path)) as store:
             store.begin()
-            for stored in store.after():
-                yield stored.id, orjson.loads(stored.text)
+            yield from store.after()
             if store.overtaken():
                 raise IndexFolderError(f"{self.path} was changed while it was read as one that is not; read it again.")
 

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def section(marker: str) -> str:
+def section(marker: str, page: str = README) -> str:
     """Return the code block after a marker."""
-    match = re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)\n```", README, re.DOTALL)
+    match = re.search(rf"<!-- {marker} -->\n```\w+\n(.*?)\n```", page, re.DOTALL)
     assert match is not None
     return match[1]
 
@@ -52,13 +52,17 @@ def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
     assert failures == 0
 
 
-def test_the_python_of_the_page_on_explanations_runs_as_shown() -> None:
-    failures, tried = doctest.testfile(str(ROOT / "docs/explaining.md"), module_relative=False, encoding="utf-8")
-    assert tried >= 10
+@pytest.mark.parametrize(("page", "least"), [("explaining", 10), ("duplicates", 3)])
+def test_the_python_of_a_page_runs_as_shown(page: str, least: int) -> None:
+    failures, tried = doctest.testfile(str(ROOT / f"docs/{page}.md"), module_relative=False, encoding="utf-8")
+    assert tried >= least
     assert failures == 0
 
 
-@pytest.mark.parametrize(("page", "count"), [("README.md", 4), ("docs/explaining.md", 4)])
+SESSIONS = [("README.md", 4), ("docs/explaining.md", 4), ("docs/duplicates.md", 6)]
+
+
+@pytest.mark.parametrize(("page", "count"), SESSIONS)
 def test_a_session_prints_what_is_shown(page: str, count: int, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from mbat.errors import SourceError
+
+_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
 
 
 def parsed_document(document: str) -> Any:
@@ -37,3 +39,8 @@ def _loaded(text: bytes, place: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise SourceError(f"{place} is not JSON: {error.msg} at character {error.pos + 1}.") from None
+
+
+def one_line(text: bytes) -> bytes:
+    """Return a JSON text as a line."""
+    return text.translate(_SPACES) + b"\n"

@@ -6,12 +6,13 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from mbat.errors import DocumentError, MbatError, SourceError
 from mbat.sources import OnError, Reader, Record
+from mbat_cli.documents import one_line
 from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
 from mbat_cli.vector_files import VectorFile, check_output, vector_file
@@ -19,8 +20,6 @@ from mbat_cli.vector_files import VectorFile, check_output, vector_file
 if TYPE_CHECKING:
     from mbat import Encoder
     from mbat.preparing import Documents
-
-_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")  # in JSON text, a line break is white space and no more
 
 Batches = Iterable[tuple["Documents", list[str | None]]]
 """Some documents at a time, and their ids, each None if there is no id field."""
@@ -123,7 +122,7 @@ def _batches(records: Iterable[Record]) -> Batches:
 def _spooled(reader: Iterable[Record], spool: BinaryIO, progress: ProgressLine) -> Iterator[Any]:
     """Yield the documents, and keep them a line each for a second reading."""
     for number, record in enumerate(reader, start=1):
-        spool.write(record.text.translate(_SPACES) + b"\n")
+        spool.write(one_line(record.text))
         progress("read", number, None)
         yield record.document
 

@@ -13,11 +13,13 @@ import click
 
 from mbat.errors import MbatError
 from mbat_cli.changing import add, compact, delete, rebuild, upsert
+from mbat_cli.deduplicating import dedup
 from mbat_cli.encoding import encode
 from mbat_cli.evaluating import evaluate
 from mbat_cli.explaining import explain
 from mbat_cli.indexing import index
 from mbat_cli.information import info
+from mbat_cli.outliers import outliers
 from mbat_cli.querying import get, query
 from mbat_cli.verifying import verify
 
@@ -51,7 +53,12 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, explain, get, add, upsert, delete, compact, rebuild, verify, evaluate, encode, info):
+_COMMANDS = (
+    *(index, query, explain, get, add, upsert, delete, dedup, outliers),
+    *(compact, rebuild, verify, evaluate, encode, info),
+)
+
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

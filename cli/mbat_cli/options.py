@@ -36,14 +36,18 @@ def index_option(command: F) -> F:
 
 def input_options(command: F) -> F:
     """Add FILE... and --on-error."""
-    command = click.option(
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(on_error_option(command))
+
+
+def on_error_option(command: F) -> F:
+    """Add --on-error."""
+    return click.option(
         "--on-error",
         type=click.Choice(["stop", "skip"]),
         default="stop",
         show_default=True,
         help="What to do at a broken document: stop and change nothing, or leave it out and count it.",
     )(command)
-    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(command)
 
 
 def id_field_option(command: F) -> F:

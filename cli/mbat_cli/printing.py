@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,9 +12,14 @@ import orjson
 
 if TYPE_CHECKING:
     from mbat import Explanation, Hit
+    from mbat.differences import Difference
+    from mbat.duplicates import Group, Pair
+    from mbat.outliers import Outlier
 
 _LEAST_WIDTH: Final = 20
 _INDENT: Final = "    "
+_SHOWN: Final = 0.0005
+"""A field that costs less of a score has no line in a table."""
 
 
 def wants_table(as_json: bool | None) -> bool:
@@ -76,3 +81,61 @@ def _print_table(hits: list[Hit], number: int | None) -> None:
         if hit.explanation is not None:
             table = explanation_table(hit.explanation, max(width - len(_INDENT), 2 * _LEAST_WIDTH))
             click.echo("".join(f"{_INDENT}{line}\n" for line in table.splitlines()))
+
+
+def print_group(group: Group, documents: Sequence[Any]) -> None:
+    """Print a group of duplicates for people; the documents may be None where they are not at hand."""
+    from mbat.explanation_table import cut
+
+    width = shutil.get_terminal_size().columns
+    id_width = min(max(map(len, group.ids)), width // 3)
+    room = max(width - id_width - 9, _LEAST_WIDTH)
+    click.echo(f"{len(group.ids):,} documents, {_scores(group)}")
+    for one, document in zip(group.ids, documents, strict=True):
+        mark = "keep" if one == group.ids[0] else ""
+        text = "" if document is None else cut(_json(document), room)
+        click.echo(f"  {mark:4}  {cut(one, id_width):{id_width}} {text}".rstrip())
+
+
+def print_pair(pair: Pair, differing: Sequence[Difference]) -> None:
+    """Print a pair of duplicates for people, with the fields that differ."""
+    click.echo(f"{pair.score:6.3f}  {pair.ids[0]} | {pair.ids[1]}")
+    values = [
+        ["missing" if one.missing == i else _json(one.values[i]) for i in range(2)]
+        for one in differing
+        if one.lost >= _SHOWN
+    ]
+    _print_fields([(one.path, one.lost) for one in differing if one.lost >= _SHOWN], values)
+
+
+def print_outlier(outlier: Outlier, most: int) -> None:
+    """Print an outlier for people, with the fields that cost most."""
+    from mbat.explanation_table import cut
+
+    room = max(shutil.get_terminal_size().columns - len(outlier.id) - 11, _LEAST_WIDTH)
+    click.echo(f"{outlier.score:6.3f}  {outlier.id}  {cut(_json(outlier.document), room)}")
+    fields = outlier.fields[:most]
+    values = [[_json(field.value), ", ".join(map(_json, field.others)) or "missing"] for field in fields]
+    _print_fields([(field.path, field.lost) for field in fields], values)
+
+
+def _print_fields(fields: Sequence[tuple[str, float]], values: Sequence[Sequence[str]]) -> None:
+    """Print fields, a line each: what it costs, and the values on both sides."""
+    from mbat.explanation_table import cut
+
+    width = shutil.get_terminal_size().columns
+    name_width = min(max([0, *(len(path) for path, _ in fields)]), width // 3)
+    room = max(width - name_width - 20, _LEAST_WIDTH)
+    for (path, lost), (one, other) in zip(fields, values, strict=True):
+        first = cut(one, max(room // 2, room - len(other)))
+        second = cut(other, room - len(first))
+        click.echo(f"        {cut(path, name_width):{name_width}} {-lost:7.3f} {first} | {second}")
+
+
+def _scores(group: Group) -> str:
+    low, high = f"{group.lowest:.3f}", f"{group.highest:.3f}"
+    return f"score {low}" if low == high else f"scores {low} to {high}"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

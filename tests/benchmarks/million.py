@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import orjson
-from tests.benchmarks.kinds import BATCH, K, alone, seconds, times
 
 from mbat import Index
+from tests.benchmarks.kinds import BATCH, K, alone, seconds, times
 
 MBAT = (sys.executable, "-c", "from mbat_cli.main import main; main()")
 OPEN = "import time, sys, mbat.index, faiss; t = time.perf_counter(); mbat.index.Index.open(sys.argv[1]);"

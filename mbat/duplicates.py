@@ -1,0 +1,215 @@
+"""Duplicates: pairs of documents that are nearly the same, and the groups that these make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbat.distinct import Distinct, distinct_vectors
+from mbat.errors import MbatError, ParameterError
+from mbat.index import Index
+from mbat.pairs import Pairs, similar_pairs
+from mbat.progress import Progress, silent
+
+SUGGESTED: Final = 0.85
+"""The threshold that is used if none is given; ``docs/duplicates.md`` tells how good it is."""
+
+MOST_PAIRS: Final = 20_000_000
+"""More pairs than these are not kept in memory."""
+
+
+class Pair(NamedTuple):
+    """Two documents that are nearly the same.
+
+    Attributes
+    ----------
+    ids : (str, str)
+        Their ids, the earlier document first.
+    positions : (int, int)
+        Which documents of the collection they are, counted from 0.
+    score : float
+        The cosine of their vectors.
+    """
+
+    ids: tuple[str, str]
+    positions: tuple[int, int]
+    score: float
+
+
+class Group(NamedTuple):
+    """Documents that are linked by pairs, not necessarily each with each.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Of its documents, in their order; the first is the one to keep.
+    positions : tuple of int
+    pairs : int
+        How many pairs link them.
+    lowest, highest : float
+        The scores of these.
+    """
+
+    ids: tuple[str, ...]
+    positions: tuple[int, ...]
+    pairs: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """The pairs of a collection whose score is at least a threshold.
+
+    Of documents that have the same vector only the first is in pairs with others; the rest are in one with it.
+
+    Attributes
+    ----------
+    threshold : float
+    documents : int
+        How many documents there are in all.
+    ids : mapping from int to str
+        The ids of the documents in pairs, by position.
+    found : Pairs
+        The pairs of positions, in order.
+    """
+
+    threshold: float
+    documents: int
+    ids: Mapping[int, str]
+    found: Pairs
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.found.first)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the pairs, in the order of their documents."""
+        for first, second, score in zip(*(column.tolist() for column in self.found), strict=True):
+            yield Pair((self.ids[first], self.ids[second]), (first, second), score)
+
+    def groups(self) -> list[Group]:
+        """Return the groups: the connected components of the graph of the pairs, in the order of their first documents.
+
+        Groups chain: if A is like B, and B like C, all three are one group, however little A is like C.
+        """
+        labels = self._labels()
+        members = _split(self.found.rows(), labels)
+        links = _split(self.found.first, labels, self.found.scores)
+        groups = [self._group(some.tolist(), scores) for some, scores in zip(members, links, strict=True)]
+        return sorted(groups, key=lambda group: group.positions[0])
+
+    def dropped(self) -> set[int]:
+        """Return the positions of the documents that are not the first of their group."""
+        return {position for group in self.groups() for position in group.positions[1:]}
+
+    def at(self, threshold: float) -> Duplicates:
+        """Return those of the pairs whose score is at least another threshold.
+
+        Raises
+        ------
+        ParameterError
+            If that is lower than the one they were found with, or above 1.
+        """
+        check_threshold(threshold)
+        if threshold < self.threshold:
+            raise ParameterError(
+                f"The pairs were found with a threshold of {self.threshold}, so those of {threshold} are not all among "
+                "them. Find them anew."
+            )
+        return replace(self, threshold=threshold, found=self.found.chosen(self.found.scores >= threshold))
+
+    def _group(self, positions: list[int], scores: NDArray[np.float64]) -> Group:
+        ids = tuple(self.ids[position] for position in positions)
+        return Group(ids, tuple(positions), len(scores), float(scores.min()), float(scores.max()))
+
+    def _labels(self) -> NDArray[np.int64]:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        linked = np.ones(len(self), dtype=np.int8), (self.found.first, self.found.second)
+        labels = connected_components(coo_array(linked, shape=(self.documents, self.documents)), directed=False)[1]
+        return np.asarray(labels, dtype=np.int64)
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise ParameterError if a threshold is not above 0 and up to 1."""
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise ParameterError(f"A threshold of scores is a number above 0 and up to 1; {threshold!r} is not.")
+
+
+def find_duplicates(
+    index: Index, threshold: float = SUGGESTED, ignore: Iterable[str] = (), *, progress: Progress = silent
+) -> Duplicates:
+    """Find all pairs of documents of an index whose score is at least a threshold, whatever its kind.
+
+    Parameters
+    ----------
+    index : Index
+    threshold : float
+        Above 0, up to 1.
+    ignore : iterable of paths
+        Fields that do not count, such as ids and times of writing.
+    progress : callable
+        Told how far the work is.
+
+    Raises
+    ------
+    ParameterError
+        If the threshold is out of range, more than `MOST_PAIRS` pairs reach it, or a path to ignore is not well formed.
+    MbatError
+        If there is no room for the vectors in the folder for temporary files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> names = [{"name": "Ann Lee"}, {"name": "Bob Roy"}, {"name": "ann lee"}]
+    >>> with Index.create(tempfile.mkdtemp() + "/names.mbat", names) as index:
+    ...     [group.ids for group in find_duplicates(index).groups()]
+    [('0', '2')]
+    """
+    check_threshold(threshold)
+    encoder = index.encoder.weigh({}, ignore)
+    try:
+        with TemporaryFile() as file:
+            distinct = index._reader.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
+            found = _pairs(distinct, threshold, progress)
+    except OSError as error:
+        raise MbatError(f"The vectors cannot be kept in a temporary file: {error.strerror or error}.") from error
+    ids = {position: distinct.ids[position] for position in found.rows().tolist()}
+    return Duplicates(threshold, len(distinct.ids), ids, found)
+
+
+def _pairs(distinct: Distinct, threshold: float, progress: Progress) -> Pairs:
+    """Return the pairs of documents, by position."""
+    held = np.flatnonzero(distinct.numbers >= 0)
+    first = distinct.firsts[distinct.numbers[held]]
+    copies = first < held
+    found = [Pairs(first[copies], held[copies], np.ones(int(copies.sum())))]
+    count = len(found[0].first)
+    for pairs in similar_pairs(distinct.vectors, threshold, progress):
+        count += len(pairs.first)
+        if count > MOST_PAIRS:
+            raise ParameterError(
+                f"More than {MOST_PAIRS:,} pairs have a score of {threshold} or more. Give a higher threshold."
+            )
+        scores = np.minimum(pairs.scores, 1.0)
+        found.append(Pairs(distinct.firsts[pairs.first], distinct.firsts[pairs.second], scores))
+    whole = Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return whole.chosen(np.lexsort((whole.second, whole.first)))
+
+
+def _split(
+    positions: NDArray[np.int64], labels: NDArray[np.int64], values: NDArray[Any] | None = None
+) -> list[NDArray[Any]]:
+    """Return some positions, or values that belong to them, by the labels of the positions."""
+    if not len(positions):
+        return []
+    found = labels[positions]
+    order = np.argsort(found, kind="stable")
+    return np.split((positions if values is None else values)[order], np.flatnonzero(np.diff(found[order])) + 1)
