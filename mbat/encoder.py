@@ -274,7 +274,7 @@ class Encoder(Inspection):
         weighed = copy(self)
         fields = weighed_fields(self._parameters.fields, weights, ignore)
         weighed._parameters = replace(self._parameters, fields=fields)
-        weighed._preparer = weighed._fingerprint = None
+        weighed._preparer = weighed._fingerprint = weighed._decoder = None
         return weighed
 
     def save(self, folder: str | Path) -> None:
