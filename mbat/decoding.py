@@ -2,21 +2,23 @@
 
 A value is compared with the vector by what it would add to it there: the vector of the document that has the value at
 the path and nothing else, without the symbols that say which keys are there, for these are alike for all values. So
-what softness leaves unbound counts too. It also shows what other fields hold, so the candidates are coded at half of the
+what softness leaves unbound counts too. It also shows what other fields hold, so the candidates are coded at half the
 encoder's softness: over records of fields with words in common that finds more than all of it, or none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from mbat.paths import Steps
+from mbat.picking import values_at
 from mbat.pipeline import batched
 from mbat.statistics import Scale, Sketch, spread_of
 from mbat.symbols import LARGEST
@@ -53,8 +55,8 @@ class Number:
     value : float
         The one that fits best.
     low, high : float
-        The error bar: the least and the greatest number of which the square of the cosine is within ``9 / dim`` of that of the
-        best: so much less likely that it would take noise of three units, each 1/sqrt(dim).
+        The error bar: the least and the greatest number of which the square of the cosine is within ``9 / dim`` of that
+        of the best, which is three noise units, of 1/sqrt(dim), in terms of likelihood.
     cosine : float
         Of the vector and what the number would add to it. Below some 4 noise units it may be of chance.
     """
@@ -63,6 +65,23 @@ class Number:
     low: float
     high: float
     cosine: float
+
+
+def distinct_values(documents: Iterable[Any], steps: Steps, most: int) -> list[Any]:
+    """Return the first distinct values that stand at a path of documents, at most so many.
+
+    Examples
+    --------
+    >>> distinct_values([{"a": 1}, {"a": True}, {}, {"a": 1}, {"a": "x"}], ("a",), 9)
+    [1, True, 'x']
+    """
+    found: dict[bytes, Any] = {}
+    for document in documents:
+        for value in values_at(document, steps):
+            found.setdefault(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), value)
+            if len(found) == most:
+                return list(found.values())
+    return list(found.values())
 
 
 def cosines(rows: Rows, vector: NDArray[np.float64], steps: Steps, values: Sequence[Any]) -> NDArray[np.float64]:

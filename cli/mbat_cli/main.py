@@ -13,11 +13,13 @@ import click
 
 from mbat.errors import MbatError
 from mbat_cli.changing import add, compact, delete, rebuild, upsert
+from mbat_cli.decoding import decode
 from mbat_cli.encoding import encode
 from mbat_cli.evaluating import evaluate
 from mbat_cli.explaining import explain
 from mbat_cli.indexing import index
 from mbat_cli.information import info
+from mbat_cli.mapping import draw_map
 from mbat_cli.querying import get, query
 from mbat_cli.verifying import verify
 
@@ -51,7 +53,23 @@ def cli() -> None:
     """
 
 
-for _command in (index, query, explain, get, add, upsert, delete, compact, rebuild, verify, evaluate, encode, info):
+for _command in (
+    index,
+    query,
+    explain,
+    decode,
+    draw_map,
+    get,
+    add,
+    upsert,
+    delete,
+    compact,
+    rebuild,
+    verify,
+    evaluate,
+    encode,
+    info,
+):
     cli.add_command(_command)
 
 
