@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -70,8 +71,16 @@ def save_picture(chart: Any, path: Path) -> None:
 
 def _page(chart: Any) -> str:
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    page: str = chart.to_html(inline=True, embed_options={"renderer": "canvas", "actions": actions})
+    options = {"renderer": "canvas", "actions": actions}
+    page: str = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": _ScriptEncoder})
     return page
+
+
+class _ScriptEncoder(json.JSONEncoder):
+    """Writes JSON that may stand in a script of a page: no text of a document ends it."""
+
+    def encode(self, o: Any) -> str:
+        return super().encode(o).replace("<", "\\u003c")
 
 
 def _svg(chart: Any) -> str:

@@ -179,8 +179,21 @@ def test_a_page_needs_no_network(index: Index, tmp_path: Path) -> None:
     path = tmp_path / "map.html"
     save_picture(map_chart(map_of(index, "continent")), path)
     page = path.read_text(encoding="utf-8")
-    assert not re.search(r"<(script|link|img)[^>]*(src|href)=", page)
+    around = re.sub(r"(<script[^>]*>).*?(</script>)", r"\1\2", page, flags=re.DOTALL)
+    assert len(around) < 2000
+    assert not re.search(r"src=|href=|http|@import", around)
     assert page.count('"id": "Finland"') == 1
+
+
+def test_no_text_of_a_document_becomes_part_of_the_page(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script>"
+    with Index.create(tmp_path / "evil.mbat", [{evil: evil}, {"a": evil}, "c"], ids=[evil, "b", "c"]) as opened:
+        save_picture(map_chart(map_of(opened, "a")), tmp_path / "map.html")
+    save_picture(explanation_chart(Encoder().explain({evil: evil}, {evil: evil})), tmp_path / "why.html")
+    for name in ("map.html", "why.html"):
+        page = (tmp_path / name).read_text(encoding="utf-8")
+        assert "<script>alert" not in page
+        assert r"\u003c/script>\u003cscript>alert(1)" in page
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<svg"), ("a.html", b"<!DOCTYPE html>")])
