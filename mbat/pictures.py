@@ -69,10 +69,28 @@ def save_picture(chart: Any, path: Path) -> None:
         raise MbatError(f"The picture cannot be written to {path}: {error.strerror or error}.") from error
 
 
+def _specified(chart: Any) -> dict[str, Any]:
+    """Return what a chart is in Vega-Lite; its data sets, of thousands of points, are not checked one by one."""
+    light = chart.copy(deep=False)
+    sets = light.datasets
+    light.datasets = extra_module("altair", "plot", "A picture").Undefined
+    found: dict[str, Any] = light.to_dict()
+    return {**found, "datasets": sets} if isinstance(sets, dict) else found
+
+
 def _page(chart: Any) -> str:
+    alt = extra_module("altair", "plot", "A picture")
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    options = {"renderer": "canvas", "actions": actions}
-    page: str = chart.to_html(inline=True, embed_options=options, json_kwds={"cls": _ScriptEncoder})
+    page: str = extra_module("altair.utils", "plot", "A picture").spec_to_html(
+        _specified(chart),
+        mode="vega-lite",
+        template="inline",
+        vega_version=alt.VEGA_VERSION,
+        vegalite_version=alt.VEGALITE_VERSION,
+        vegaembed_version=alt.VEGAEMBED_VERSION,
+        embed_options={"renderer": "canvas", "actions": actions},
+        json_kwds={"cls": _ScriptEncoder},
+    )
     return page
 
 
@@ -84,12 +102,12 @@ class _ScriptEncoder(json.JSONEncoder):
 
 
 def _svg(chart: Any) -> str:
-    picture: str = extra_module("vl_convert", "plot", "A picture").vegalite_to_svg(chart.to_dict())
+    picture: str = extra_module("vl_convert", "plot", "A picture").vegalite_to_svg(_specified(chart))
     return picture
 
 
 def _png(chart: Any) -> bytes:
-    picture: bytes = extra_module("vl_convert", "plot", "A picture").vegalite_to_png(chart.to_dict(), ppi=_PPI)
+    picture: bytes = extra_module("vl_convert", "plot", "A picture").vegalite_to_png(_specified(chart), ppi=_PPI)
     return picture
 
 
@@ -111,14 +129,18 @@ def map_chart(drawn: Map) -> Any:
         tooltip.append(alt.Tooltip("colour:Q" if drawn.is_numeric else "colour:N", title=drawn.colour))
     axis = {"axis": None, "scale": alt.Scale(zero=False, nice=False, padding=12)}
     shown = f"{len(rows):,} of {drawn.documents:,}" if len(rows) < drawn.documents else f"{len(rows):,}"
-    return (
-        alt.Chart(alt.Data(values=rows), title=alt.Title(f"{shown} documents", subtitle=drawn.method, anchor="start"))
+    chart = (
+        alt.Chart(
+            alt.Data(name="documents"), title=alt.Title(f"{shown} documents", subtitle=drawn.method, anchor="start")
+        )
         .mark_point(filled=True, size=_size(len(rows)), opacity=0.8)
         .encode(x=alt.X("x:Q", **axis), y=alt.Y("y:Q", **axis), tooltip=tooltip, **_colouring(alt, drawn))
         .properties(width=_MAP_WIDTH, height=_MAP_HEIGHT)
         .configure_view(stroke="#cccccc")
         .interactive()
     )
+    chart.datasets = {"documents": rows}
+    return chart
 
 
 def _size(points: int) -> float:

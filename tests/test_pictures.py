@@ -37,7 +37,8 @@ def made(tmp_path: Path, documents: list[Any]) -> Index:
 
 
 def points(chart: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = chart.to_dict()["data"]["values"]
+    drawn = chart.to_dict()
+    rows: list[dict[str, Any]] = drawn["datasets"]["documents"] if "datasets" in drawn else drawn["data"]["values"]
     return rows
 
 

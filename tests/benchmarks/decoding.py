@@ -25,8 +25,9 @@ PICTURE: Final = ROOT / "docs" / "decoding.svg"
 CANDIDATES: Final = 1000
 DIMS: Final = (512, 1024)
 FIELDS: Final = (5, 10, 15, 20, 30, 45, 60)
-THEORY, STRICT, CODES, NAMES, UNBOUND = "theory", "strict, codes", "default, codes", "default, names", "names, unbound"
-SERIES: Final = (THEORY, STRICT, CODES, NAMES, UNBOUND)
+THEORY, STRICT, CODES = "theory", "strict, codes", "default, codes"
+STRICT_NAMES, NAMES, UNBOUND = "strict, names", "default, names", "default, names, unbound alone"
+SERIES: Final = (THEORY, STRICT, CODES, STRICT_NAMES, NAMES, UNBOUND)
 _RECORDS, _READ, _FITTED = 40, 8, 500
 
 
@@ -67,7 +68,7 @@ def measured(series: str, dim: int, fields: int) -> Figure:
     rng = random.Random(0)
     as_codes = series in (STRICT, CODES)
     values = [f"v{i}" for i in range(CANDIDATES)] if as_codes else names(rng)
-    softness = {"softness": 0.0} if series == STRICT else {}
+    softness = {"softness": 0.0} if series in (STRICT, STRICT_NAMES) else {}
     encoder = Encoder(dim=dim, strings="symbol" if as_codes else "text", **softness)
 
     def record() -> dict[str, str]:
@@ -108,10 +109,10 @@ def chart(found: list[Figure]) -> Any:
     import altair as alt
 
     rows = [{**one._asdict(), "title": f"D = {one.dim}"} for one in found]
-    series = alt.Scale(domain=SERIES, range=["#000000", "#332288", "#44bbdd", "#117733", "#cc6677"])
-    shapes = alt.Scale(domain=SERIES, range=["stroke", "circle", "square", "triangle-up", "diamond"])
-    dashes = alt.Scale(domain=SERIES, range=[[6, 4], *[[1, 0]] * 4])
-    legend = alt.Legend(title=None, orient="bottom", labelLimit=0, symbolSize=80)
+    series = alt.Scale(domain=SERIES, range=["#000000", "#332288", "#44bbdd", "#ddaa33", "#117733", "#cc6677"])
+    shapes = alt.Scale(domain=SERIES, range=["stroke", "circle", "square", "cross", "triangle-up", "diamond"])
+    dashes = alt.Scale(domain=SERIES, range=[[6, 4], *[[1, 0]] * 5])
+    legend = alt.Legend(title=None, orient="bottom", labelLimit=0, symbolSize=80, columns=3)
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("fields:Q", title="fields of the record", scale=alt.Scale(domain=[0, 62], nice=False)),
         y=alt.Y("accuracy:Q", title="read back right", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
