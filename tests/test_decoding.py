@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbat import Encoder, Field, Number, ParameterError, PathError
 from mbat.decoding import _numbers, _place
 from mbat.statistics import Scale, ordered_integers, scale_of
+from tests.benchmarks.decoding import DIMS, FIELDS, PAGE, STRICT, measured, theory
 from tests.fidelity import FAMILIES
 from tests.json_strategies import interpreted, leaves
 
@@ -175,3 +176,19 @@ def test_a_field_of_weight_0_is_not_decoded_and_bad_paths_and_vectors_are_refuse
             refused(np.ones(63), "a")
     with pytest.raises(ParameterError, match="No numbers at a were fitted"):
         encoder.decode_number(np.ones(64), "a")
+
+
+@pytest.mark.parametrize(
+    ("dim", "fields", "least", "most"), [(512, 15, 0.98, 1.0), (512, 30, 0.76, 0.84), (1024, 30, 0.985, 1.0)]
+)
+def test_the_theory_of_the_page_on_decoding_is_that_of_the_fidelity_tests(
+    dim: int, fields: int, least: float, most: float
+) -> None:
+    assert least <= theory(dim, fields) <= most
+    assert least - 0.04 <= measured(STRICT, dim, fields).accuracy <= min(most + 0.04, 1.0)
+
+
+def test_the_table_of_the_page_on_decoding_has_the_theory_that_is_calculated() -> None:
+    for dim in DIMS:
+        for fields in FIELDS:
+            assert f"| {dim} | {fields} | {theory(dim, fields):.2f} |" in PAGE.read_text(encoding="utf-8")

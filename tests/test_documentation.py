@@ -52,6 +52,20 @@ def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
     assert failures == 0
 
 
+def test_the_python_of_the_page_on_decoding_runs_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    failures, tried = doctest.testfile(str(ROOT / "docs/decoding.md"), module_relative=False, encoding="utf-8")
+    assert tried >= 6
+    assert failures == 0
+
+
+@pytest.mark.parametrize("page", ["pictures.md", "decoding.md"])
+def test_the_pictures_of_a_page_are_there_and_of_moderate_size(page: str) -> None:
+    pictures = re.findall(r"!\[.+?\]\((.+?)\)", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert pictures
+    assert all(0 < (ROOT / "docs" / picture).stat().st_size < 200_000 for picture in pictures)
+
+
 def test_the_session_of_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     turns = re.findall(r"^\$ mbat (.*)\n((?:(?!\$ ).*\n)*)", section("session") + "\n", re.MULTILINE)
