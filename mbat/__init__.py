@@ -24,6 +24,7 @@ from mbat.errors import (
 )
 
 if TYPE_CHECKING:
+    from mbat.decoding import Number
     from mbat.encoder import Encoder
     from mbat.explaining import Explanation, Part
     from mbat.fields import Field
@@ -48,6 +49,7 @@ __all__ = [
     "IndexVersionError",
     "MbatError",
     "MissingExtraError",
+    "Number",
     "ParameterError",
     "Part",
     "PathError",
@@ -59,6 +61,7 @@ _HOMES = {
     "Explanation": "mbat.explaining",
     "Part": "mbat.explaining",
     "Field": "mbat.fields",
+    "Number": "mbat.decoding",
     "Changes": "mbat.putting",
     "Hit": "mbat.searching",
     "Index": "mbat.index",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,13 @@ from mbat.accounting import accounted
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
 from mbat.columns import Walker
+from mbat.decoding import CANDIDATE_SOFTNESS, NOTHING
 from mbat.errors import DocumentError
-from mbat.fields import FieldRules
+from mbat.fields import FieldRules, weighed_fields
 from mbat.identity import Identity
 from mbat.leaves import SymbolBuffer, leaf_weights
 from mbat.parameters import PRESENCE, shares
+from mbat.paths import Steps
 from mbat.preparing import Batch, Documents, Preparer
 from mbat.reference import accounted_densely, bundled_densely
 from mbat.statistics import Statistics, Tally
@@ -33,6 +37,7 @@ class Coding(Identity):
         self._shares = shares(p.softness)
         self._binding = FAMILIES[p.binding](p.dim)
         self._preparer: Preparer | None = None
+        self._decoder: Self | None = None
 
     def _ready(self) -> Preparer:
         if self._preparer is None:
@@ -72,6 +77,24 @@ class Coding(Identity):
     def _encode_densely(self, batch: Batch) -> NDArray[np.float32]:
         runs = self._symbols(batch)
         return bundled_densely(batch.columns, batch.places, self._shares, runs, self._binding, self._names())
+
+    def _decoding(self) -> Self:
+        """Return the encoder of the candidates for what a vector holds; see `mbat.decoding`."""
+        if self._decoder is None:
+            p = self._parameters
+            fields = weighed_fields(p.fields, {}, [f'**."{NOTHING}"'])
+            decoder = copy(self)
+            decoder._parameters = replace(p, softness=CANDIDATE_SOFTNESS * p.softness, fields=fields)
+            decoder._set_statistics(self._statistics)
+            self._decoder = decoder
+        return self._decoder
+
+    def _encode_values(self, documents: list[Any], steps: Steps) -> NDArray[np.float32]:
+        """Return the vectors of documents without the symbols that say that the keys of a path are there."""
+        batch = self._ready().prepare(documents)
+        presence = batch.places.presence.copy()
+        presence[[batch.columns.paths.number(steps[:depth]) for depth in range(len(steps) + 1)]] = 0.0
+        return self._encode_batch(replace(batch, places=batch.places._replace(presence=presence)))
 
     def _account_of(self, batch: Batch) -> NDArray[np.float64]:
         """Return what each path of a batch's one document adds to its sum, by path, float64 of shape (paths, dim)."""

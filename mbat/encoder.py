@@ -275,6 +275,7 @@ class Encoder(Inspection):
         parameters = replace(self._parameters, fields=fields)
         weighed = object.__new__(type(self))  # a copy would work out anew what the two have in common
         vars(weighed).update({**vars(self), "_parameters": parameters, "_preparer": None, "_fingerprint": None})
+        weighed._decoder = None
         return weighed
 
     def save(self, folder: str | Path) -> None:

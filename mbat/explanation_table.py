@@ -25,12 +25,13 @@ def explanation_table(why: Explanation, width: int = 80) -> str:
     parts = [
         part for part in why.parts if max(part.possible, abs(part.contribution)) >= _LEAST or part.path == ALL_ELSE
     ]
-    names = [_name(part) for part in parts]
+    names = [part_name(part) for part in parts]
     name_width = min(max(map(len, names)), width // 3)
     room = width - name_width - _BAR - 10
     lines = [f"score {why.score:.3f}, agreement in the fields asked for {why.agreement:.3f}"]
     for name, part in zip(names, parts, strict=True):
-        line = f"{cut(name, name_width):{name_width}} {part.contribution:7.3f} {_bar(part, unit)} {_values(part, room)}"
+        bar, values = _bar(part, unit), part_values(part, room)
+        line = f"{cut(name, name_width):{name_width}} {part.contribution:7.3f} {bar} {values}"
         lines.append(line.rstrip())
     return "\n".join(lines)
 
@@ -39,7 +40,8 @@ def _extent(part: Part) -> float:
     return max(part.possible, abs(part.contribution))
 
 
-def _name(part: Part) -> str:
+def part_name(part: Part) -> str:
+    """Return the path of a part, or both of its paths."""
     if part.other_path is None or part.other_path == part.path:
         return printable(part.path)
     return printable(f"{part.path} <-> {part.other_path}")
@@ -54,7 +56,7 @@ def _bar(part: Part, unit: float) -> str:
     return bar.ljust(round(part.possible / unit * _BAR), _MISSING).ljust(_BAR)
 
 
-def _values(part: Part, room: int) -> str:
+def part_values(part: Part, room: int) -> str:
     """Return the two values; where there is no room for both the words that they share, or the start of each."""
     if part.path == ALL_ELSE:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 from mbat.coding import Coding
 from mbat.columns import KIND_BITS
 from mbat.complaints import several
+from mbat.decoding import Fit, Number, cosines, decoded_number
+from mbat.errors import ParameterError
 from mbat.explaining import Account, Explanation, explanation
+from mbat.leaves import LEFT_OUT, SCALED
 from mbat.parameters import checked_vector
-from mbat.paths import parse_path
+from mbat.paths import Steps, parse_path
 from mbat.picking import only, tree_of
+from mbat.statistics import SKETCHED_PATHS
 
 
 class Inspection(Coding):
@@ -63,7 +68,7 @@ class Inspection(Coding):
         >>> query, document = {"name": "Ann Lee"}, {"name": "Ann Lee", "born": 1950}
         >>> why = Encoder().explain(query, document)
         >>> [part.path for part in why.parts], round(why.score, 1), round(why.agreement, 3)
-        (['name', 'all else'], 0.8, 1.0)
+        (['name', 'all else'], 0.6, 1.0)
         """
         return self.explained(self.account(first), second, self.account(second))
 
@@ -96,6 +101,7 @@ class Inspection(Coding):
 
         Examples
         --------
+        >>> from mbat import Encoder
         >>> encoder = Encoder(softness=0)
         >>> held = encoder.unbind(encoder.encode_one({"seller": {"name": "Ann"}}), "seller.name")
         >>> round(float(held @ encoder.encode_one("Ann")), 5)
@@ -111,22 +117,95 @@ class Inspection(Coding):
     ) -> list[tuple[Any, float]]:
         """Rank candidate values by how well they fit what a vector holds at a path.
 
+        Each is compared with the vector as what it would add to it there. With strict binding that is the cosine of the
+        value's vector with what `unbind` returns.
+
         Parameters
         ----------
         vector : array of shape (dim,)
             The vector of a document.
         path : str
-            Such as ``seller.name``.
+            Such as ``seller.name``; ``tags[]`` stands for any of the first 8 elements.
         candidates : iterable of JSON values
             The values that may stand there.
 
         Returns
         -------
         list of (value, cosine)
-            Best first.
+            Best first. Two unrelated vectors have a cosine of 1/sqrt(dim) or so: a best value of less than 4 times
+            that may be there by chance.
+
+        Raises
+        ------
+        ParameterError
+            If the vector is none of this encoder, the field has weight 0, or what is given is one candidate.
+        DocumentError
+            If a candidate is no JSON value.
+        PathError
+            If the path is not well formed.
+
+        Examples
+        --------
+        >>> from mbat import Encoder
+        >>> encoder = Encoder()
+        >>> vector = encoder.encode_one({"name": "Ann", "town": "Oslo", "born": 1950})
+        >>> encoder.decode(vector, "town", ["Rome", "Oslo", "Paris"])[0][0]
+        'Oslo'
         """
         values = list(several(candidates))
-        held = self.unbind(vector, path)
-        cosines = self.encode(values) @ held / max(float(np.linalg.norm(held)), 1e-30)
-        order = np.argsort(-cosines, kind="stable")
-        return [(values[i], float(cosines[i])) for i in order]
+        held, steps = checked_vector(vector, self.dim), self._counted(path)
+        fits = self._fit(held, steps)(values)
+        return [(values[i], float(fits[i])) for i in np.argsort(-fits, kind="stable")]
+
+    def decode_number(self, vector: NDArray[np.floating[Any]], path: str) -> Number:
+        """Return the number that a vector holds at a path, with an error bar.
+
+        It is searched for over the range of the numbers that were fitted, and a standard deviation beyond. Whether the
+        vector holds any number there is another question: see `mbat.decoding.Number.cosine`. Latitudes and longitudes
+        are no numbers of their own.
+
+        Parameters
+        ----------
+        vector : array of shape (dim,)
+            The vector of a document.
+        path : str
+            Such as ``seller.age``, or ``sizes[]`` for the one of the first 8 elements that shows best.
+
+        Raises
+        ------
+        ParameterError
+            If the vector is none of this encoder, or no numbers at the path were fitted, or they are symbols.
+        PathError
+            If the path is not well formed.
+
+        Examples
+        --------
+        >>> from mbat import Encoder
+        >>> people = [{"name": "Ann", "born": 1950}, {"name": "Bob", "born": 1990}, {"name": "Cy", "born": 1867}]
+        >>> from mbat import Encoder
+        >>> encoder = Encoder().fit(people)
+        >>> number = encoder.decode_number(encoder.encode_one(people[1]), "born")
+        >>> number.low < 1990 < number.high, abs(number.value - 1990) < 2
+        (True, True)
+        """
+        held, steps = checked_vector(vector, self.dim), self._counted(path)
+        known = self._ready().knowledge(steps)
+        sketch = self._statistics.sketches.get(known.path_hash % SKETCHED_PATHS)
+        if sketch is None:
+            raise ParameterError(f"No numbers at {path} were fitted, so there is no scale to read one from.")
+        if known.rule.numbers != SCALED:
+            raise ParameterError(
+                f"Numbers at {path} are symbols, alike only if equal. Rank candidates for one with decode."
+            )
+        return decoded_number(self._fit(held, steps), known.scale, sketch, self.dim)
+
+    def _counted(self, path: str) -> Steps:
+        """Return the steps of a path at which values count."""
+        steps = parse_path(path)
+        if self._ready().knowledge(steps).place == LEFT_OUT:
+            raise ParameterError(f"The field {path} has weight 0: a vector holds nothing of it.")
+        return steps
+
+    def _fit(self, vector: NDArray[np.float64], steps: Steps) -> Fit:
+        decoder = self._decoding()
+        return partial(cosines, partial(decoder._encode_values, steps=steps), vector, steps)

@@ -176,6 +176,13 @@ class Preparer:
                     names.append(self._sequence_hash)
             return names
 
+    def knowledge(self, steps: Steps) -> Knowledge:
+        """Return what is known of a path."""
+        with self._lock:
+            path = self.walker.paths.number(steps)
+            self._learn()
+            return self._known[path]
+
     def _batch(self, columns: Columns) -> Batch:
         self._learn()
         if self._tables is None or len(self._tables[2]) < len(self._known):

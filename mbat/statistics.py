@@ -288,6 +288,12 @@ def scale_of(sketch: Sketch) -> Scale:
     return Scale(unit, centre, 1.0 / spread if spread > 0.0 else 1.0, logs=True)
 
 
+def spread_of(sketch: Sketch) -> tuple[float, float]:
+    """Return the least and the greatest number of a sketch."""
+    values = _centres(sketch)
+    return float(values[0]), float(values[-1])
+
+
 def _centres(sketch: Sketch) -> NDArray[np.float64]:
     """Return the middle of each bin of a sketch."""
     dropped, integers, _ = sketch

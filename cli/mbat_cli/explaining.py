@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mbat.errors import IndexNotFoundError, SourceError
 from mbat_cli.documents import parsed_document
-from mbat_cli.options import depth_option, find_index, index_option, weight_options
+from mbat_cli.options import depth_option, find_index, index_option, picture_option, weight_options
 from mbat_cli.printing import print_explanation, wants_table
 
 if TYPE_CHECKING:
-    from mbat import Index
+    from mbat import Explanation, Index
 
 
 @click.command()
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @index_option
 @weight_options
 @depth_option
+@picture_option(required=False)
 @click.option("--json/--plain", "as_json", default=None, help="JSON or a table; a table only on a terminal.")
 def explain(
     first: str,
@@ -29,6 +31,7 @@ def explain(
     weights: dict[str, float],
     ignore: tuple[str, ...],
     depth: int | None,
+    output: Path | None,
     as_json: bool | None,
 ) -> None:
     """Explain the score of A and B, field by field.
@@ -40,6 +43,7 @@ def explain(
       mbat explain 17 42
       mbat explain '{"name": "Bob"}' 42 --weight name=2
       mbat explain @a.json @b.json
+      mbat explain 17 42 -o why.svg
 
     Where there is no index, the two are compared without what one learns of its documents.
     """
@@ -54,11 +58,24 @@ def explain(
             raise
         index = None
         click.echo("Note: there is no index here, so nothing is known of which words and fields are rare.", err=True)
+    if output is not None and as_json is not None:
+        raise click.UsageError("-o draws the explanation instead of printing it; leave out --json and --plain.")
     encoder = Encoder() if index is None else index.encoder
     one, other = (_document(text, index) for text in (first, second))
     asked = encoder.weigh(weights, ignore)
     why = asked.explained(asked.account(one), other, encoder.account(other))
-    print_explanation(why.grouped(depth) if depth else why, wants_table(as_json))
+    why = why.grouped(depth) if depth else why
+    if output is None:
+        print_explanation(why, wants_table(as_json))
+    else:
+        _draw(why, output)
+
+
+def _draw(why: Explanation, output: Path) -> None:
+    from mbat.pictures import explanation_chart, save_picture
+
+    save_picture(explanation_chart(why), output)
+    click.echo(f"Drew the explanation: {output}", err=True)
 
 
 def _is_id(text: str) -> bool:

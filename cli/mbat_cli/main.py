@@ -13,12 +13,14 @@ import click
 
 from mbat.errors import MbatError
 from mbat_cli.changing import add, compact, delete, rebuild, upsert
+from mbat_cli.decoding import decode
 from mbat_cli.deduplicating import dedup
 from mbat_cli.encoding import encode
 from mbat_cli.evaluating import evaluate
 from mbat_cli.explaining import explain
 from mbat_cli.indexing import index
 from mbat_cli.information import info
+from mbat_cli.mapping import draw_map
 from mbat_cli.outliers import outliers
 from mbat_cli.querying import get, query
 from mbat_cli.verifying import verify
@@ -54,7 +56,8 @@ def cli() -> None:
 
 
 _COMMANDS = (
-    *(index, query, explain, get, add, upsert, delete, dedup, outliers),
+    *(index, query, explain, decode, get, add, upsert, delete),
+    *(dedup, outliers, draw_map),
     *(compact, rebuild, verify, evaluate, encode, info),
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from mbat.errors import DocumentError, IndexNotFoundError, SourceError
+from mbat.errors import DocumentError, IndexNotFoundError, ParameterError, SourceError
 from mbat.sources import Reader
 from mbat_cli.progress import ProgressLine
 
@@ -143,6 +143,31 @@ def depth_option(command: F) -> F:
         metavar="N",
         help="Take fields of an explanation together that lie below one path of N keys.",
     )(command)
+
+
+def picture_option(required: bool) -> Callable[[F], F]:
+    """Return what adds -o/--output for a picture."""
+    return click.option(
+        "-o",
+        "--output",
+        required=required,
+        callback=_picture,
+        metavar="FILE",
+        help="The picture to write: .html (a page that needs no network), .png or .svg.",
+    )
+
+
+def _picture(context: click.Context, option: click.Parameter, given: str | None) -> Path | None:
+    """Refuse a picture that cannot be made, before any work is done."""
+    if given is None:
+        return None
+    from mbat.pictures import check_picture
+
+    try:
+        check_picture(Path(given))
+    except ParameterError as error:
+        raise click.BadParameter(str(error)) from None
+    return Path(given)
 
 
 def config_option(command: F) -> F:

@@ -11,7 +11,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from mbat import Explanation, Hit
+    from mbat import Explanation, Hit, Number
     from mbat.differences import Difference
     from mbat.duplicates import Group, Pair
     from mbat.outliers import Outlier
@@ -49,6 +49,32 @@ def print_explanation(why: Explanation, table: bool) -> None:
         click.echo(explanation_table(why, max(shutil.get_terminal_size().columns, 2 * _LEAST_WIDTH)))
     else:
         print_line(_plain(why))
+
+
+def print_values(ranked: Iterable[tuple[Any, float]], table: bool) -> None:
+    """Print values that a vector may hold, best first."""
+    if not table:
+        for value, score in ranked:
+            sys.stdout.buffer.write(orjson.dumps({"value": value, "score": round(score, 6)}) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    from mbat.explanation_table import cut
+
+    room = max(shutil.get_terminal_size().columns - 9, _LEAST_WIDTH)
+    click.echo(f"{'score':>6}  value")
+    for value, score in ranked:
+        click.echo(f"{score:6.3f}  {cut(orjson.dumps(value).decode(), room)}")
+
+
+def print_number(number: Number, table: bool) -> None:
+    """Print a number that a vector holds, and its error bar."""
+    if table:
+        click.echo(
+            f"{'score':>6}  value\n{number.cosine:6.3f}  {number.value:.6g}, {number.low:.6g} to {number.high:.6g}"
+        )
+    else:
+        bar = {"value": number.value, "low": number.low, "high": number.high}
+        print_line({**bar, "score": round(number.cosine, 6)})
 
 
 def _plain(why: Explanation) -> dict[str, Any]:
