@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,7 +18,7 @@ from mbat.errors import DocumentError
 from mbat.fields import FieldRules, weighed_fields
 from mbat.identity import Identity
 from mbat.leaves import SymbolBuffer, leaf_weights
-from mbat.parameters import PRESENCE, shares
+from mbat.parameters import PRESENCE, Parameters, shares
 from mbat.paths import Steps
 from mbat.preparing import Batch, Documents, Preparer
 from mbat.reference import accounted_densely, bundled_densely
@@ -78,14 +77,20 @@ class Coding(Identity):
         runs = self._symbols(batch)
         return bundled_densely(batch.columns, batch.places, self._shares, runs, self._binding, self._names())
 
+    def _altered(self, parameters: Parameters) -> Self:
+        """Return an encoder of other parameters that shares what this one has worked out; a copy would do so anew."""
+        other = object.__new__(type(self))
+        vars(other).update({**vars(self), "_parameters": parameters})
+        other._preparer = other._fingerprint = other._decoder = None
+        return other
+
     def _decoding(self) -> Self:
         """Return the encoder of the candidates for what a vector holds; see `mbat.decoding`."""
         if self._decoder is None:
             p = self._parameters
             fields = weighed_fields(p.fields, {}, [f'**."{NOTHING}"'])
-            decoder = copy(self)
-            decoder._parameters = replace(p, softness=CANDIDATE_SOFTNESS * p.softness, fields=fields)
-            decoder._set_statistics(self._statistics)
+            decoder = self._altered(replace(p, softness=CANDIDATE_SOFTNESS * p.softness, fields=fields))
+            decoder._set_statistics(self._statistics)  # by softness
             self._decoder = decoder
         return self._decoder
 

@@ -272,11 +272,7 @@ class Encoder(Inspection):
         True
         """
         fields = weighed_fields(self._parameters.fields, weights, ignore)
-        parameters = replace(self._parameters, fields=fields)
-        weighed = object.__new__(type(self))  # a copy would work out anew what the two have in common
-        vars(weighed).update({**vars(self), "_parameters": parameters, "_preparer": None, "_fingerprint": None})
-        weighed._decoder = None
-        return weighed
+        return self._altered(replace(self._parameters, fields=fields))
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder to a folder, as ``encoder.json`` and ``encoder.npz``; made if it is missing.

@@ -90,7 +90,7 @@ class Explanation:
     >>> from mbat import Encoder
     >>> why = Encoder().explain({"name": "Ann", "age": 30}, {"name": "Ann", "age": 60, "city": "Oslo"})
     >>> why.parts[0].path, round(why.agreement, 1), abs(sum(part.contribution for part in why.parts) - why.score) < 1e-5
-    ('name', 0.8, True)
+    ('age', 0.8, True)
     """
 
     score: float
