@@ -66,8 +66,8 @@ class Index:
     """
 
     def __init__(self, path: Path, text: TextFunction | None = None) -> None:
-        self.path, self._text = path, text
-        self._reader = FolderReader(path, text)
+        self.path, self._text = path.absolute(), text  # the current folder may become another
+        self._reader = FolderReader(self.path, text)
         self._filtered: FilteredSearch | None = None
 
     @classmethod
@@ -147,6 +147,7 @@ class Index:
             If the text embedder is missing, or is one too many.
         """
         _check_device(device)
+        Manifest.read(Path(path))  # says it in the words given if there is none
         return cls(Path(path), text)
 
     def __enter__(self) -> Self:

@@ -258,3 +258,18 @@ def test_the_encoder_of_an_index_is_loaded_from_its_folder(made: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(made: Path) -> None:
     with pytest.raises(mbat.ParameterError, match="device is 'auto' or 'cpu'; 'gpu' is not available"):
         Index.open(made, device="gpu")
+
+
+def test_an_index_stays_the_same_one_when_the_current_folder_becomes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        Index.create(tmp_path / name / "a.mbat", [name], encoder=Encoder(dim=32)).close()
+    monkeypatch.chdir(tmp_path / "here")
+    with Index.open("a.mbat") as index:
+        monkeypatch.chdir(tmp_path / "there")
+        assert index.get("0") == "here"
+        assert index.delete(["0"]) == 1
+        assert index.verify() == []
+    with Index.open(tmp_path / "here" / "a.mbat") as here, Index.open("a.mbat") as there:
+        assert (len(here), len(there)) == (0, 1)
