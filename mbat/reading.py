@@ -93,8 +93,8 @@ class FolderReader:
     def _read(self, action: Callable[[View], T]) -> tuple[T] | None:
         """Return the result in a tuple, or None if the files changed while they were read as ones that do not."""
         manifest, store = self._opened()
-        store.begin()
         try:
+            store.begin()
             result = action(self._current(manifest, store))
         except IndexDamagedError:
             if store.overtaken():

@@ -95,6 +95,8 @@ class Store:
 
     def begin(self) -> None:
         """Read what is there at this moment until `end`."""
+        if self._connection.in_transaction:
+            self.end()  # an interrupt kept it from its end
         with self._reading():
             self._connection.execute("BEGIN")
 

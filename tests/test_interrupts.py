@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from mbat import Encoder, Index, locking
+from mbat.store import Store
 
 
 @pytest.fixture
@@ -28,3 +29,22 @@ def test_an_interrupt_while_the_lock_is_taken_does_not_keep_it(index: Index, mon
             index.add(["three"])
     assert index.add(["three"]).added == 1
     assert kept.type is KeyboardInterrupt  # its traceback, with all that frames hold, lived until here
+
+
+@pytest.mark.parametrize("name", ["begin", "end"])
+def test_an_interrupt_at_either_end_of_a_look_does_not_spoil_the_next(
+    name: str, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(Store, name)
+
+    def begin(store: Store) -> NoReturn:
+        real(store)
+        interrupted()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, name, begin if name == "begin" else interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            index.get("0")
+    assert index.get("0") == "one"
+    index.add(["three"])
+    assert index.get("2") == "three"
