@@ -19,6 +19,7 @@ from mbat.segments import SegmentGoneError, Segments, load_segments
 from mbat.store import Store
 
 T = TypeVar("T")
+Stamp = tuple[int, ...]
 
 _ATTEMPTS: Final = 20
 
@@ -58,7 +59,7 @@ class FolderReader:
         self._text = text
         self._lock = threading.RLock()
         self._store: Store | None = None
-        self._stamp: tuple[int, int] | None = None
+        self._stamps: tuple[Stamp, Stamp] = (), ()
         self._view: View | None = None
         try:
             self.read(lambda view: None)
@@ -71,7 +72,7 @@ class FolderReader:
         with self._lock:
             if self._store is not None:
                 self._store.close()
-            self._store = self._stamp = self._view = None
+            self._store = self._view = None
 
     def read(self, action: Callable[[View], T]) -> T:
         """Return what an action makes of the index as it is now; it may be called again if the index moves away."""
@@ -105,17 +106,14 @@ class FolderReader:
         return None if store.overtaken() else (result,)
 
     def _opened(self) -> tuple[Manifest, Store]:
-        """Return the manifest that is there now, and its store."""
-        try:
-            status = (self.folder / MANIFEST_FILE).stat()
-            stamp = status.st_ino, status.st_mtime_ns
-        except (FileNotFoundError, NotADirectoryError):
-            stamp = None  # reading the manifest says which
-        if stamp is None or stamp != self._stamp or self._store is None:
+        """Return the manifest that is there now, and its store; other files, older ones too, are opened anew."""
+        manifest = _stamp(self.folder / MANIFEST_FILE)
+        if self._store is None or (manifest, _stamp(self._store.path)[:2]) != self._stamps:
             self.close()
             self._manifest = Manifest.read(self.folder)
-            self._store = Store.open(self.folder / self._manifest.database)
-            self._stamp = stamp
+            database = self.folder / self._manifest.database
+            self._stamps = manifest, _stamp(database)[:2]  # it changes, and stays the same file
+            self._store = Store.open(database)
         return self._manifest, self._store
 
     def _current(self, manifest: Manifest, store: Store) -> View:
@@ -129,6 +127,15 @@ class FolderReader:
             segments = load_segments(self.folder, content.segments, content.dim, dropped, known)
             view = self._view = View(manifest, content, encoder, segments, store)
         return view
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return what is another when another file is there: device, number and time; nothing if there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ()  # opening it says which
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def encoder_of_index(
