@@ -30,6 +30,7 @@ from mbat.pipeline import batched
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.sealing import unsealed
 from mbat.segments import write_segment
 from mbat.sources import Record
 from mbat.store import Store
@@ -37,6 +38,9 @@ from mbat.writable_store import WritableStore
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
+
+
+_FORMAT_1: Final = ("documents.sqlite", "vectors.faiss", "encoder.json", "encoder.npz")
 
 
 def build_index(
@@ -137,6 +141,7 @@ def _fill(
 ) -> Content:
     """Write a new database and its segments, and put the manifest that names it in its place."""
     _clear_away(path)
+    outdated = _files_of_format_1(path)
     database = path / f"documents-{secrets.token_hex(4)}.sqlite"
     segments: tuple[Segment, ...] = ()
     try:
@@ -167,6 +172,8 @@ def _fill(
         _undo(path, database, segments)
         raise
     _clear_away(path)
+    for file in outdated:
+        file.unlink(missing_ok=True)
     return content
 
 
@@ -271,6 +278,15 @@ def _clear_away(path: Path) -> None:
     except (IndexFolderError, FileNotFoundError):
         return  # there was no index that could be used: nothing tells what belongs to it
     remove_orphans(path, database, segments)
+
+
+def _files_of_format_1(path: Path) -> list[Path]:
+    """Return the files of an index of format 1; in any other folder files of such names are not of an index."""
+    try:
+        manifest = unsealed((path / MANIFEST_FILE).read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, IndexFolderError):
+        return []
+    return [path / name for name in _FORMAT_1] if manifest.get("format_version") == 1 else []
 
 
 def library_version() -> str:

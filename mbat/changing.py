@@ -40,11 +40,10 @@ from mbat.segments import write_segment
 from mbat.store import Store
 from mbat.writable_store import WritableStore
 
-_OWN_FILES = re.compile(
-    r"vectors-[0-9a-f]{12}.*|documents-[0-9a-f]{8}\.sqlite.*|manifest\.json(\.partial)?|writer\.lock"
-    r"|documents\.sqlite|vectors\.faiss|encoder\.json|encoder\.npz"  # of format 1
+_OWN_FILES: Final = re.compile(
+    r"vectors-[0-9a-f]{12}(\.raw|\.spool)?|documents-[0-9a-f]{8}\.sqlite(-wal|-shm|-journal)?"
+    r"|manifest\.json(\.partial)?|writer\.lock"
 )
-
 
 ALIKE: Final = 3
 """Segments of about one size that are left to themselves; the next one is written together with them."""

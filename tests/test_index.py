@@ -273,3 +273,27 @@ def test_an_index_stays_the_same_one_when_the_current_folder_becomes_another(
         assert index.verify() == []
     with Index.open(tmp_path / "here" / "a.mbat") as here, Index.open("a.mbat") as there:
         assert (len(here), len(there)) == (0, 1)
+
+
+def test_files_of_names_that_are_nearly_those_of_an_index_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbat"
+    Index.create(path, ["one"], encoder=Encoder(dim=32)).close()
+    mine = {
+        f"{database(path)}.bak",
+        "documents.sqlite",
+        "encoder.json",
+        "encoder.npz",
+        "manifest.json.old",
+        "vectors-0123456789ab.mine.txt",
+        "vectors.faiss",
+    }
+    for name in mine:
+        (path / name).write_text("mine")
+    left = {"documents-01234567.sqlite-wal", "manifest.json.partial", "vectors-0123456789ab", "vectors-0123456789ab.raw"}
+    for name in left:
+        (path / name).write_text("of a killed process")
+    with Index.open(path) as index:
+        index.add(["two"])
+    assert files(path) & (mine | left) == mine
+    Index.create(path, ["three"], overwrite=True).close()
+    assert files(path) & (mine | left) == mine
