@@ -30,6 +30,7 @@ from mbat.pipeline import batched
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.refusals import NOTHING_CHANGED, as_folder_error, check_name, foreign
 from mbat.sealing import unsealed
 from mbat.segments import write_segment
 from mbat.sources import Record
@@ -90,24 +91,25 @@ def build_index(
     """
     check_place(path, overwrite)
     check_kind(kind)
-    try:
-        with _site(path):
-            check_place(path, overwrite)
-            how = fit or encoder is None, kind, id_field, workers
-            return _fill(path, records, encoder or Encoder(), *how, progress)
-    except OSError as error:
-        reason = error.strerror or error
-        raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
+    with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED), _site(path):
+        check_place(path, overwrite)
+        how = fit or encoder is None, kind, id_field, workers
+        return _fill(path, foreign(records), encoder or Encoder(), *how, progress)
 
 
 def check_place(path: Path, overwrite: bool) -> None:
-    """Raise IndexExistsError if an index may not be put in a place."""
-    if not path.exists():
-        return
-    if not path.is_dir() or (not (path / MANIFEST_FILE).is_file() and foreign_files(path)):
-        raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
-    if (path / MANIFEST_FILE).is_file() and not overwrite:
-        raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
+    """Raise IndexFolderError if an index may not be put in a place."""
+    check_name(path)
+    with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED):
+        if path.is_symlink() and not path.exists():
+            raise IndexExistsError(f"{path} is a link to what is not there. Remove it, or choose another name.")
+        if not path.exists():
+            return
+        indexed = (path / MANIFEST_FILE).is_file()
+        if not path.is_dir() or (not indexed and foreign_files(path)):
+            raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
+        if indexed and not overwrite:
+            raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
 
 
 @contextmanager

@@ -30,12 +30,13 @@ from mbat import durable
 from mbat.content import Content, Segment
 from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder
-from mbat.errors import DocumentError, IndexFolderError
+from mbat.errors import DocumentError
 from mbat.locking import LOCK_FILE, writer_lock
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
 from mbat.pipeline import batched
 from mbat.progress import Progress
+from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.segments import write_segment
 from mbat.store import Store
 from mbat.writable_store import WritableStore
@@ -126,7 +127,7 @@ def changing(folder: Path) -> Iterator[Change]:
         If it cannot be used or written.
     """
     Manifest.read(folder)  # says it if there is no index, before a lock is put there
-    with writer_lock(folder), told_as_folder_error(folder):
+    with writer_lock(folder), as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
         path = folder / Manifest.read(folder).database
         with WritableStore.open(path) as store:
             change = Change(folder, store, Content.parse(store.content(), str(path)))
@@ -136,16 +137,6 @@ def changing(folder: Path) -> Iterator[Change]:
             except BaseException:
                 change.undo()
                 raise
-
-
-@contextmanager
-def told_as_folder_error(folder: Path) -> Iterator[None]:
-    """Say what the system refuses as an IndexFolderError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error
 
 
 def encoded_after(

@@ -19,7 +19,15 @@ SCHEMA: Final = {
 APPLICATION: Final = 0x6D626174  # "mbat"
 _PATIENCE: Final = 30.0  # seconds to wait for another process that opens or closes the file
 
-NO_ROOM: Final = ("disk I/O error", "database or disk is full")
+NO_ROOM: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+PASSING: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+"""What a reader that may not write meets at the instant when the last writer folds the log in and removes it."""
+
+SURROUNDINGS: Final = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_PERM),
+    *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_AUTH),
+)
+"""What is no fault of the file."""
 
 
 def database_files(path: Path) -> list[Path]:
@@ -41,6 +49,11 @@ def connected(path: Path, how: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise IndexFolderError(f"{path} cannot be opened: {error}.") from error
     return connection
+
+
+def code_of(error: Exception) -> int:
+    """Return what SQLite calls an error, without the details; `SQLITE_ERROR` if it is not of SQLite."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _log(path: Path) -> Path:

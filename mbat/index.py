@@ -16,7 +16,7 @@ from mbat.building import build_index
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.errors import IndexFolderError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
 from mbat.given import check_search, checked_ids, records_of
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
@@ -24,7 +24,7 @@ from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.sealing import damaged
-from mbat.store import Store
+from mbat.store import PassingError, Store
 
 if TYPE_CHECKING:
     from mbat.filtering import FilteredSearch
@@ -208,10 +208,13 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
-        with self._reader.read(lambda view: Store.open(view.store.path)) as store:
-            store.begin()
-            for stored in store.after():
-                yield stored.id, orjson.loads(stored.text)
+        with self._reader.read(lambda view: Store.of_now(view.store.path)) as store:
+            try:
+                for stored in store.after():
+                    yield stored.id, orjson.loads(stored.text)
+            except (IndexDamagedError, PassingError):
+                if not store.overtaken():
+                    raise
             if store.overtaken():
                 raise IndexFolderError(f"{self.path} was changed while it was read as one that is not; read it again.")
 

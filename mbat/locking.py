@@ -46,7 +46,7 @@ def _take(folder: Path, held: ExitStack) -> None:
     """
     path = folder / LOCK_FILE
     while True:
-        file = held.enter_context(open(path, "r+b", buffering=0, opener=_opened))
+        file = held.enter_context(open(path, "r+b", buffering=0, opener=_opened))  # noqa: SIM115, the stack closes it
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

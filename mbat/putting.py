@@ -16,6 +16,7 @@ from mbat.errors import DocumentError, ParameterError
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index
+from mbat.refusals import foreign
 from mbat.sources import Record
 from mbat.store import Stored
 
@@ -69,7 +70,7 @@ def put_documents(
         encoder = encoder_of_index(change.store, change.before, folder, known)
         arrivals = _Arrivals(change, replacing)
         done = 0
-        for batch in _distinct(records):
+        for batch in _distinct(foreign(records)):
             arrivals.take(batch)
             done += len(batch)
             progress("read", done, None)
@@ -96,7 +97,7 @@ def drop_documents(folder: Path, ids: Iterable[str]) -> int:
     """
     with changing(folder) as change:
         dropped = 0
-        for batch in batched(ids, BATCH):
+        for batch in batched(foreign(ids), BATCH):
             found = change.store.found(list(set(batch)), damaged_too=True)
             change.store.drop([stored.row for stored in found.values()])
             dropped += len(found)

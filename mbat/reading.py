@@ -14,9 +14,10 @@ from mbat.encoder import Encoder
 from mbat.encoder_files import encoder_of
 from mbat.errors import IndexDamagedError, IndexVersionError
 from mbat.manifest import GOLDEN_DOCUMENT, MANIFEST_FILE, Manifest
+from mbat.refusals import as_folder_error, is_foreign
 from mbat.sealing import damaged
 from mbat.segments import SegmentGoneError, Segments, load_segments
-from mbat.store import Store
+from mbat.store import PassingError, Store
 
 T = TypeVar("T")
 Stamp = tuple[int, ...]
@@ -76,16 +77,21 @@ class FolderReader:
 
     def read(self, action: Callable[[View], T]) -> T:
         """Return what an action makes of the index as it is now; it may be called again if the index moves away."""
-        with self._lock:
+        with self._lock, as_folder_error(f"{self.folder} cannot be read"):
             for _ in range(_ATTEMPTS):
                 try:
                     result = self._read(action)
                 except (SegmentGoneError, FileNotFoundError) as error:
+                    if is_foreign(error):
+                        raise
                     gone: Exception = error  # a writer has just put other files in their place, or they are lost
                     continue
-                if result is not None:
-                    return result[0]
-                gone = damaged(str(self.folder), "it changes without end")
+                except PassingError as error:
+                    gone = error
+                else:
+                    if result is not None:
+                        return result[0]
+                    gone = damaged(str(self.folder), "it changes without end")
                 self.close()
             if isinstance(gone, FileNotFoundError):
                 gone = damaged(str(self.folder), f"{gone.filename} is missing")
@@ -133,7 +139,7 @@ def _stamp(path: Path) -> Stamp:
     """Return what is another when another file is there: device, number and time; nothing if there is none."""
     try:
         status = path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return ()  # opening it says which
     return status.st_dev, status.st_ino, status.st_mtime_ns
 

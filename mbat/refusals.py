@@ -1,9 +1,10 @@
-"""What the system refuses: an IndexFolderError where it is about an index, left as it is where the user's code met it."""
+"""What the system refuses: told as an IndexFolderError where it is about an index, and left as it is elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, TypeVar
 
 from mbat.errors import IndexFolderError
@@ -26,6 +27,12 @@ def as_folder_error(failure: str, outcome: str = "") -> Iterator[None]:
         raise IndexFolderError(f"{failure}: {error.strerror or error}.{outcome}") from error
 
 
+def check_name(path: Path) -> None:
+    """Raise IndexFolderError if no folder can have a name."""
+    if "\0" in str(path):
+        raise IndexFolderError(f"{str(path)!r} cannot be a folder: its name holds a zero byte.")
+
+
 @contextmanager
 def foreign_code() -> Iterator[None]:
     """Run code that is not of mbat: what the system refuses to it is no fault of an index."""
@@ -42,6 +49,6 @@ def foreign(values: Iterable[T]) -> Iterator[T]:
         yield from values
 
 
-def is_foreign(error: OSError) -> bool:
+def is_foreign(error: Exception) -> bool:
     """Tell whether an error came from `foreign_code`."""
     return hasattr(error, _FOREIGN)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mbat.building import library_version
-from mbat.changing import Change, remove_orphans, told_as_folder_error
+from mbat.changing import Change, remove_orphans
 from mbat.choosing import chosen_kind
 from mbat.content import Content
 from mbat.encoder import Encoder
@@ -16,6 +16,7 @@ from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, Manifest
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.store import Store
 from mbat.writable_store import WritableStore
 
@@ -38,7 +39,7 @@ def repair_index(folder: Path, progress: Progress = silent) -> Content:
         If it is being changed, or cannot be written.
     """
     manifest, whole = _manifest(folder)
-    with writer_lock(folder), told_as_folder_error(folder):
+    with writer_lock(folder), as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
         path = folder / manifest.database
         if not path.is_file():
             raise IndexDamagedError(f"The documents, {path}, are missing; index them again.")

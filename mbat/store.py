@@ -17,7 +17,19 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.database import APPLICATION, NO_ROOM, SCHEMA, checksum, connected, has_log, stamp, storable
+from mbat.database import (
+    APPLICATION,
+    NO_ROOM,
+    PASSING,
+    SCHEMA,
+    SURROUNDINGS,
+    checksum,
+    code_of,
+    connected,
+    has_log,
+    stamp,
+    storable,
+)
 from mbat.errors import IndexDamagedError, IndexFolderError
 from mbat.sealing import damaged
 
@@ -26,6 +38,10 @@ _MOST_VARIABLES: Final = 500
 
 class NoRoomError(IndexFolderError):
     """The disk has no room for what SQLite needs to read, or cannot be read."""
+
+
+class PassingError(IndexFolderError):
+    """The file cannot be read in this state; where another process has just left it so, opening it anew helps."""
 
 
 class Stored(NamedTuple):
@@ -75,8 +91,24 @@ class Store:
         return cls._opened(path, f"mode=ro{'&immutable=1' if frozen else ''}", frozen)
 
     @classmethod
+    def of_now(cls, path: Path) -> Self:
+        """Open a store to read it as it is at this moment, whatever comes after."""
+        store = cls.open(path)
+        try:
+            store.begin()
+            store.any_version()  # the moment is that of the first look
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
     def _opened(cls, path: Path, how: str, frozen: bool = False) -> Self:
-        store = cls(connected(path, how), path, frozen)
+        try:
+            store = cls(connected(path, how), path, frozen)
+        except IndexFolderError:
+            path.stat()  # FileNotFoundError if it has gone in this moment
+            raise
         with store._checked():
             store._connection.execute("PRAGMA query_only = ON")
         return store
@@ -186,6 +218,9 @@ class Store:
         try:
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            told = self._told(error)
+            if not isinstance(told, IndexDamagedError):
+                raise told from error
             found = [str(error)]
         return [] if found == ["ok"] else found
 
@@ -214,14 +249,23 @@ class Store:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            if "unable to open" in str(error) and has_log(self.path):
-                raise IndexFolderError(
-                    f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
-                    "killed, and it may not be written here. Open it once as a user who may write it."
-                ) from error
-            if isinstance(error, sqlite3.OperationalError) and str(error) in NO_ROOM:
-                raise NoRoomError(f"{self.path} cannot be read: {error}.") from error
-            raise damaged(str(self.path), str(error)) from error
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> IndexFolderError:
+        """Return what is to be said of an error of SQLite."""
+        code, sentence = code_of(error), f"{self.path} cannot be read: {error}."
+        if code == sqlite3.SQLITE_CANTOPEN and has_log(self.path):
+            return PassingError(
+                f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
+                "killed, and it may not be written here. Open it once as a user who may write it."
+            )
+        if code in PASSING:
+            return PassingError(sentence)
+        if code in NO_ROOM:
+            return NoRoomError(sentence)
+        if code in SURROUNDINGS:
+            return IndexFolderError(f"{sentence} Another program may hold it; try again.")
+        return damaged(str(self.path), str(error))
 
     @contextmanager
     def _checked(self) -> Iterator[None]:

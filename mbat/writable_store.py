@@ -14,7 +14,7 @@ from mbat import durable
 from mbat.database import APPLICATION, SCHEMA, checksum, connected, storable
 from mbat.errors import IndexFolderError, ParameterError
 from mbat.sealing import damaged
-from mbat.store import NoRoomError, Store
+from mbat.store import NoRoomError, PassingError, Store
 
 _ROWS: Final = 128
 
@@ -125,7 +125,7 @@ class WritableStore(Store):
         try:
             with super()._reading():
                 yield
-        except NoRoomError as error:
+        except (NoRoomError, PassingError) as error:
             raise IndexFolderError(f"{error} Nothing was changed.") from error
 
     @contextmanager

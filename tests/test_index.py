@@ -289,7 +289,12 @@ def test_files_of_names_that_are_nearly_those_of_an_index_are_left_alone(tmp_pat
     }
     for name in mine:
         (path / name).write_text("mine")
-    left = {"documents-01234567.sqlite-wal", "manifest.json.partial", "vectors-0123456789ab", "vectors-0123456789ab.raw"}
+    left = {
+        "documents-01234567.sqlite-wal",
+        "manifest.json.partial",
+        "vectors-0123456789ab",
+        "vectors-0123456789ab.raw",
+    }
     for name in left:
         (path / name).write_text("of a killed process")
     with Index.open(path) as index:
