@@ -143,7 +143,7 @@ def _others(
     scores, found = segments.search(vectors, _K + 1, effort)
     itself = found == rows[:, None]
     itself[:, -1] |= ~itself.any(axis=1)
-    shape = len(rows), _K
+    shape = len(rows), found.shape[1] - 1
     return scores[~itself].reshape(shape), found[~itself].reshape(shape)
 
 

@@ -275,3 +275,16 @@ def test_any_changes_leave_what_a_dictionary_would_hold(
         assert contents(index) == expected
     check(index, expected)
     index.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_for_more_than_there_are_takes_no_memory_for_them(kind: str, tmp_path: Path) -> None:
+    with make(tmp_path, 12, kind) as index:
+        index.add([person(12)])
+        index.delete(["3"])
+        expected = [hit.id for hit in index.search(person(5), k=12, effort=1.0)]
+        for k in (13, 10**12, 2**70):
+            assert [hit.id for hit in index.search(person(5), k=k, effort=1.0)] == expected
+            assert [hit.id for hit in index.search(person(5), k=k, where="number = 12")] == ["12"]
+        index.delete(expected)
+        assert index.search(person(5), k=10**12) == []

@@ -1,4 +1,4 @@
-"""What the system refuses is a sentence, neither a traceback nor damage; what it refuses to the user's code stays so."""
+"""What the system refuses is a sentence, no traceback and no damage; what it refuses to the user's code stays so."""
 
 from __future__ import annotations
 
