@@ -104,10 +104,10 @@ class Change:
             remove_files(self.folder, [one for one in self.before.segments if one not in segments])
         return content
 
-    def shrink(self) -> None:
-        """Give the space of dropped documents back, after a commit or instead of one."""
+    def shrink(self) -> bool:
+        """Give the space of dropped documents back, after a commit or instead of one; see `WritableStore.shrink`."""
         self.store.end()
-        self.store.shrink()
+        return self.store.shrink()
 
     def undo(self) -> None:
         """Remove the segments that no commit named; where one was tried the next writer finds out."""

@@ -312,9 +312,9 @@ class Index:
         """
         return drop_documents(self.path, checked_ids(ids))
 
-    def compact(self, *, progress: Progress = silent) -> None:
-        """Give the space of deleted and replaced documents back."""
-        compact_index(self.path, self.encoder, progress)
+    def compact(self, *, progress: Progress = silent) -> bool:
+        """Give the space of deleted and replaced documents back; see `mbat.rewriting.compact_index`."""
+        return compact_index(self.path, self.encoder, progress)
 
     def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
         """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""

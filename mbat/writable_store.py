@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from mbat import durable
 from mbat.database import APPLICATION, SCHEMA, checksum, connected, storable
-from mbat.errors import IndexFolderError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
 from mbat.sealing import damaged
 from mbat.store import NoRoomError, PassingError, Store
 
@@ -114,11 +114,27 @@ class WritableStore(Store):
         self.close()
         durable.sync(self.path)
 
-    def shrink(self) -> None:
-        """Give the space of dropped documents back."""
-        with durable.step("shrinking"), self._writing():
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def shrink(self) -> bool:
+        """Give the space of dropped documents back; tell whether it is, and not kept by readers for as long as they read.
+
+        Raises
+        ------
+        IndexFolderError
+            If there is no room to do it in; the documents are as they were.
+        """
+        try:
+            with durable.step("shrinking"):
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                (kept, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            if isinstance(told := self._told(error), IndexDamagedError):
+                raise told from error
+            raise IndexFolderError(
+                f"The space of dropped documents in {self.path.parent} cannot be given back: {error}. Documents and "
+                "vectors are whole; compact again when this is mended."
+            ) from error
+        return not kept
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
