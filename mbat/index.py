@@ -150,6 +150,22 @@ class Index:
         Manifest.read(Path(path))  # says it in the words given if there is none
         return cls(Path(path), text)
 
+    @classmethod
+    def repair(
+        cls,
+        path: str | PathLike[str],
+        device: str = "auto",
+        *,
+        text: TextFunction | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`."""
+        from mbat.repairing import repair_index
+
+        _check_device(device)
+        repair_index(Path(path), progress, text)
+        return cls.open(path, device, text=text)
+
     def __enter__(self) -> Self:
         """Return the index."""
         return self

@@ -5,6 +5,7 @@ It is written when an index is built, and put in place at once: so a new index t
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,4 +94,10 @@ def _text(folder: Path) -> str:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         what = "is no mbat index: it has no manifest.json" if folder.is_dir() else "does not exist"
         what = "is a file, and an mbat index is a folder" if folder.is_file() else what
-        raise IndexNotFoundError(f"{folder} {what}. Make an index with: mbat index FILE -o {folder}") from None
+        advice = f"Make an index with: mbat index FILE -o {folder}"
+        if any(re.fullmatch(_DATABASE, path.name) for path in folder.glob("documents-*")):
+            advice = (
+                "If its making was cut short, index the documents again; if the file was lost, "
+                "mbat verify --repair writes it anew."
+            )
+        raise IndexNotFoundError(f"{folder} {what}. {advice}") from None

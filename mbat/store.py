@@ -29,6 +29,7 @@ from mbat.database import (
     has_log,
     stamp,
     storable,
+    stored_text,
 )
 from mbat.errors import IndexDamagedError, IndexFolderError
 from mbat.sealing import damaged
@@ -185,12 +186,13 @@ class Store:
 
     def found(self, ids: Sequence[str], damaged_too: bool = False) -> dict[str, Stored]:
         """Return the documents with some ids, by id."""
-        found = self._select("id", [one for one in ids if storable(one)])
+        texts = [text for one in ids if (text := stored_text(one)) is not None]
+        found = self._select("id", "CAST(? AS TEXT)", texts)
         return {stored.id: stored if damaged_too else self._whole(stored) for stored in found}
 
     def by_rows(self, rows: Sequence[int]) -> dict[int, Stored]:
         """Return the documents in some rows, by row."""
-        return {stored.row: self._whole(stored) for stored in self._select("row", rows)}
+        return {stored.row: self._whole(stored) for stored in self._select("row", "?", rows)}
 
     def after(self, row: int = 0) -> Iterator[Stored]:
         """Yield all documents in higher rows, by row."""
@@ -217,17 +219,17 @@ class Store:
         """Return what SQLite finds wrong with the file."""
         try:
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             told = self._told(error)
             if not isinstance(told, IndexDamagedError):
                 raise told from error
             found = [str(error)]
         return [] if found == ["ok"] else found
 
-    def _select(self, column: str, values: Sequence[object]) -> Iterator[Stored]:
+    def _select(self, column: str, mark: str, values: Sequence[object]) -> Iterator[Stored]:
         for start in range(0, len(values), _MOST_VARIABLES):
             some = values[start : start + _MOST_VARIABLES]
-            marks = ",".join("?" * len(some))
+            marks = ",".join([mark] * len(some))
             found = self._read(f"SELECT row, id, document, checksum FROM documents WHERE {column} IN ({marks})", some)
             yield from map(_stored, found)
 
@@ -248,10 +250,10 @@ class Store:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             raise self._told(error) from error
 
-    def _told(self, error: Exception) -> IndexFolderError:
+    def _told(self, error: sqlite3.Error) -> IndexFolderError:
         """Return what is to be said of an error of SQLite."""
         code, sentence = code_of(error), f"{self.path} cannot be read: {error}."
         if code == sqlite3.SQLITE_CANTOPEN and has_log(self.path):
@@ -284,5 +286,5 @@ class Store:
 
 def _stored(found: tuple[Any, ...]) -> Stored:
     row, one, text, written = found
-    whole = type(one) is str and type(text) is bytes and written == checksum(one, text)
+    whole = type(one) is str and type(text) is bytes and storable(one) and written == checksum(one, text)
     return Stored(row, one, text, whole)

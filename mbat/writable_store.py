@@ -97,9 +97,12 @@ class WritableStore(Store):
             self._connection.execute("INSERT INTO encoder VALUES (?, ?)", (parameters, statistics))
 
     def reindex(self) -> None:
-        """Make the index of ids anew."""
+        """Make the index of ids anew, to stay: so that documents found damaged can be deleted by their ids."""
         with self._writing():
             self._connection.execute("REINDEX")
+        self.commit()
+        with self._writing():
+            self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Make the change to stay."""
@@ -115,7 +118,7 @@ class WritableStore(Store):
         durable.sync(self.path)
 
     def shrink(self) -> bool:
-        """Give the space of dropped documents back; tell whether it is, and not kept by readers for as long as they read.
+        """Give the space of dropped documents back; tell whether it is, and not kept for those who are reading.
 
         Raises
         ------
@@ -154,5 +157,5 @@ class WritableStore(Store):
             raise IndexFolderError(
                 f"The documents cannot be written to {self.path.parent}: {error}. Nothing was changed."
             ) from error
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             raise damaged(str(self.path), str(error)) from error

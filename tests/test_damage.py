@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mbat
@@ -168,3 +169,56 @@ def test_a_file_outside_the_folder_is_never_named(name: str, path: Path) -> None
         put(path, replace(before, segments=(segment, *before.segments[1:])))
         with pytest.raises(mbat.IndexDamagedError, match="its name"):
             Index.open(path)
+
+
+@pytest.mark.parametrize("of_table", [True, False])
+def test_an_id_that_is_no_text_any_more_is_named_and_can_be_deleted(of_table: bool, path: Path) -> None:
+    file = next(path.glob("documents-*.sqlite"))
+    content = bytearray(file.read_bytes())
+    (place,) = re.finditer(rb"id 17(?=\{)" if of_table else rb"id 17(?!\{)", content)
+    content[place.start()] ^= 0x80
+    file.write_bytes(content)
+    damaged_id = "\udce9d 17"
+    assert any("sqlite_autoindex_documents_1" in finding for finding in verify_index(path))
+    if of_table:
+        assert f"The document {damaged_id!r} is not what was written." in verify_index(path)
+        with pytest.raises(
+            mbat.IndexDamagedError, match=r"the document '\\udce9d 17' is not what was written\. Delete"
+        ):
+            repair_index(path)
+        with Index.open(path) as index:
+            with pytest.raises(mbat.IndexDamagedError, match="is not what was written"):
+                index.get(damaged_id)
+            assert index.delete([damaged_id]) == 1
+            assert index.add([DOCUMENTS["id 17"]], ["id 17"]).added == 1
+    else:
+        repair_index(path)
+    assert verify_index(path) == []
+    with Index.open(path) as index:
+        assert dict(index.items()) == LEFT
+
+
+def test_an_index_with_a_text_embedder_is_repaired_with_it(tmp_path: Path) -> None:
+    def embed(texts: list[str]) -> Any:
+        return np.array([[len(text), 1.0] for text in texts])
+
+    path, texts = tmp_path / "a.mbat", ["some words", "some more words"]
+    Index.create(path, texts, encoder=Encoder(dim=32, text=embed)).close()
+    flip(next(path.glob("vectors-*")), 0.5)
+    with pytest.raises(mbat.ParameterError, match="Give the function again, as text="):
+        repair_index(path)
+    with Index.repair(path, text=embed) as index:
+        assert list(index.documents()) == texts
+        assert index.verify() == []
+
+
+def test_what_is_left_of_a_first_build_that_was_cut_short_is_to_be_indexed_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbat"
+    path.mkdir()
+    (path / "documents-01234567.sqlite").write_bytes(b"")
+    with pytest.raises(mbat.IndexNotFoundError, match="If its making was cut short, index the documents again"):
+        Index.open(path)
+    with pytest.raises(mbat.IndexDamagedError, match="holds an index whose making was cut short; index the documents"):
+        repair_index(path)
+    Index.create(path, ["one"], encoder=ENCODER).close()
+    assert verify_index(path) == []
