@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mbat import durable
 from mbat.changing import foreign_files, own_files, remove_files, remove_orphans
 from mbat.choosing import check_kind, chosen_kind
 from mbat.columns import Columns
@@ -118,6 +119,8 @@ def _site(path: Path) -> Iterator[None]:
     made = [parent for parent in (path, *path.parents) if not parent.exists()]
     path.mkdir(parents=True, exist_ok=True)
     try:
+        for folder in made:
+            durable.sync(folder.parent)
         with writer_lock(path):
             try:
                 yield
