@@ -73,6 +73,8 @@ class Change:
         after, last = (kept[-1].last if kept else 0), self.store.last_row()
         self.store.forget_dropped(after)
         count = self.store.count_after(after)
+        if not kept:
+            self._recall = None
         if not count:
             return kept
         rows = encoded_after(self.store, encoder, after, progress, count)

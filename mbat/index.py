@@ -118,6 +118,8 @@ class Index:
             If the folder cannot be written. In each case nothing has changed.
         """
         _check_device(device)
+        if not isinstance(encoder, Encoder | None):
+            raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
         build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
         embedder = None if encoder is None else encoder.embedder
         return cls.open(path, device, text=None if embedder is None else embedder.function)
@@ -175,8 +177,8 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Close the files."""
-        self._reader.close()
+        """Close the files; the index can be used no more."""
+        self._reader.end()
 
     @property
     def content(self) -> Content:
@@ -212,8 +214,11 @@ class Index:
         ------
         KeyError
             If there is none.
+        ParameterError
+            If the id is no string.
         """
-        found = self._reader.read(lambda view: view.store.found([one]))
+        ids = list(checked_ids([one]))
+        found = self._reader.read(lambda view: view.store.found(ids))
         if one not in found:
             raise KeyError(one)
         return orjson.loads(found[one].text)
@@ -326,6 +331,7 @@ class Index:
         >>> index.delete(["a", "x"]), len(index)
         (1, 1)
         """
+        self._reader.check_open()
         return drop_documents(self.path, checked_ids(ids))
 
     def compact(self, *, progress: Progress = silent) -> bool:
@@ -334,12 +340,14 @@ class Index:
 
     def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
         """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
+        self._reader.check_open()
         rebuild_index(self.path, kind, refit, progress, self._text)
 
     def verify(self) -> list[str]:
         """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
         from mbat.verifying import verify_index
 
+        self._reader.check_open()
         return verify_index(self.path, self._text)
 
     def search(self, document: Any, k: int = 10, where: str | None = None, *, effort: float | None = None) -> list[Hit]:

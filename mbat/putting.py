@@ -81,8 +81,7 @@ def put_documents(
                 segments = change.rewrite(keep, encoder, kind, progress)
             except DocumentError as error:
                 after = change.before.segments[keep - 1].last if keep else 0
-                position = arrivals.positions[row_of(change.store, after, error) - arrivals.first_row]
-                raise DocumentError(error.reason, error.path, position) from None
+                raise arrivals.located(error, row_of(change.store, after, error)) from None
             change.commit(segments, numbered=arrivals.numbered)
         return arrivals.changes()
 
@@ -137,6 +136,13 @@ class _Arrivals:
         self._seen += len(records)
         self._replaced += len(replaced)
         self._added += len(new) - len(replaced)
+
+    def located(self, error: DocumentError, row: int) -> DocumentError:
+        """Return the error of the document in a row with its place among those given, or its id if it was there."""
+        if row >= self.first_row:
+            return DocumentError(error.reason, error.path, self.positions[row - self.first_row])
+        one = self._store.by_rows([row])[row].id
+        return DocumentError(f"{error.reason}, in the document {one!r:.80} of the index", error.path)
 
     def _refuse(self, there: Stored) -> NoReturn:
         if there.row < self.first_row:

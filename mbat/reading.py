@@ -12,7 +12,7 @@ from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
 from mbat.encoder_files import encoder_of
-from mbat.errors import IndexDamagedError, IndexVersionError
+from mbat.errors import IndexDamagedError, IndexFolderError, IndexVersionError
 from mbat.manifest import GOLDEN_DOCUMENT, MANIFEST_FILE, Manifest
 from mbat.refusals import as_folder_error, is_foreign
 from mbat.sealing import damaged
@@ -62,14 +62,26 @@ class FolderReader:
         self._store: Store | None = None
         self._stamps: tuple[Stamp, Stamp] = (), ()
         self._view: View | None = None
+        self._ended = False
         try:
             self.read(lambda view: None)
         except BaseException:
             self.close()
             raise
 
+    def end(self) -> None:
+        """Close the files for good."""
+        with self._lock:
+            self.close()
+            self._ended = True
+
+    def check_open(self) -> None:
+        """Raise IndexFolderError after the `end`."""
+        if self._ended:
+            raise IndexFolderError(f"The index {self.folder} was closed. Open it again with Index.open.")
+
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; the next look opens them again."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -78,6 +90,7 @@ class FolderReader:
     def read(self, action: Callable[[View], T]) -> T:
         """Return what an action makes of the index as it is now; it may be called again if the index moves away."""
         with self._lock, as_folder_error(f"{self.folder} cannot be read"):
+            self.check_open()
             for _ in range(_ATTEMPTS):
                 try:
                     result = self._read(action)
@@ -147,7 +160,7 @@ def _stamp(path: Path) -> Stamp:
 def encoder_of_index(
     store: Store, content: Content, folder: Path, known: Encoder | None, text: TextFunction | None = None
 ) -> Encoder:
-    """Return the encoder of an index: the known one if it is that.
+    """Return the encoder of an index: the known one if it is that, else one with its text embedder if none is given.
 
     Raises
     ------
@@ -156,6 +169,8 @@ def encoder_of_index(
     """
     if known is not None and known.fingerprint == content.fingerprint:
         return known
+    if text is None and known is not None and known.embedder is not None:
+        text = known.embedder.function
     encoder = encoder_of(*store.encoder(), str(folder), text)
     if encoder.fingerprint != content.fingerprint or encoder.dim != content.dim:
         raise IndexVersionError(f"The encoder in {folder} is not the one its vectors were made with.")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -302,3 +303,15 @@ def test_files_of_names_that_are_nearly_those_of_an_index_are_left_alone(tmp_pat
     assert files(path) & (mine | left) == mine
     Index.create(path, ["three"], overwrite=True).close()
     assert files(path) & (mine | left) == mine
+
+
+def test_an_encoder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(mbat.ParameterError, match=r"encoder is an mbat\.Encoder; 3 is not\."):
+        Index.create(tmp_path / "a.mbat", [1], encoder=3)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers(made: Path) -> None:
+    with Index.open(made) as index:
+        few = index.search(COUNTRIES[3], k=np.int64(2), effort=np.float32(0.5))  # type: ignore[arg-type]
+        assert [hit.id for hit in few] == [hit.id for hit in index.search(COUNTRIES[3], k=2, effort=0.5)]
