@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from mbat import durable
 from mbat.database import APPLICATION, SCHEMA, checksum, connected, storable
-from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, MbatError, ParameterError
 from mbat.sealing import damaged
 from mbat.store import NoRoomError, PassingError, Store
 
@@ -59,18 +59,22 @@ class WritableStore(Store):
                 raise ParameterError(f"The id {one!r} has half of a surrogate pair; ids are Unicode text.")
         rows = range(first_row, first_row + len(ids))
         values = list(zip(rows, ids, texts, map(checksum, ids, texts), strict=True))
-        try:
-            with self._writing():
-                for start in range(0, len(values), _ROWS):  # many rows at once: the interpreter is given up once
-                    some = values[start : start + _ROWS]
-                    marks = ",(?,?,?,?)" * len(some)
+        for start in range(0, len(values), _ROWS):  # many rows at once: the interpreter is given up once
+            some = values[start : start + _ROWS]
+            marks = ",(?,?,?,?)" * len(some)
+            try:
+                with self._writing():
                     self._connection.execute(f"INSERT INTO documents VALUES {marks[1:]}", list(chain(*some)))
-        except sqlite3.IntegrityError:
-            raise ParameterError(f"The id {self._twice(ids)!r} is given to two documents; ids must differ.") from None
+            except sqlite3.IntegrityError as error:
+                raise self._refused(some[0][0], [one for _, one, _, _ in some], error) from None
 
-    def _twice(self, ids: Sequence[str]) -> str:
-        repeated = [one for one, count in Counter(ids).items() if count > 1]
-        return repeated[0] if repeated else next(one for one in ids if one in self)
+    def _refused(self, first_row: int, ids: Sequence[str], error: sqlite3.IntegrityError) -> MbatError:
+        """Return the error that names the id for which a statement was refused, of which some rows may be there."""
+        counts, there = Counter(ids), self.found(ids, damaged_too=True)
+        for one in ids:
+            if counts[one] > 1 or (one in there and there[one].row < first_row):
+                return ParameterError(f"The id {one!r} is given to two documents; ids must differ.")
+        return damaged(str(self.path), str(error))
 
     def drop(self, rows: Sequence[int]) -> None:
         """Drop documents, and remember that segments still have their vectors."""

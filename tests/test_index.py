@@ -315,3 +315,11 @@ def test_numbers_of_numpy_are_numbers(made: Path) -> None:
     with Index.open(made) as index:
         few = index.search(COUNTRIES[3], k=np.int64(2), effort=np.float32(0.5))  # type: ignore[arg-type]
         assert [hit.id for hit in few] == [hit.id for hit in index.search(COUNTRIES[3], k=2, effort=0.5)]
+
+
+@pytest.mark.parametrize("first", [5, 200, 300])
+def test_an_id_that_is_given_twice_is_the_one_that_is_named(first: int, tmp_path: Path) -> None:
+    ids = [str(i) for i in range(1000)]
+    ids[700] = ids[first]
+    with pytest.raises(mbat.ParameterError, match=f"The id '{first}' is given to two documents"):
+        Index.create(tmp_path / "a.mbat", range(1000), ids, Encoder(dim=32))
