@@ -96,7 +96,8 @@ class Index:
         encoder : Encoder, optional
             Used as it is, and kept with the index. Without it a new one is fitted on the documents.
         kind : str
-            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` chooses.
+            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` is ``flat``, which compares
+            every vector.
         device : {"auto", "cpu"}
             Where to search.
         overwrite : bool
