@@ -162,7 +162,16 @@ class Index:
         text: TextFunction | None = None,
         progress: Progress = silent,
     ) -> Self:
-        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`."""
+        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> index = Index.create(tempfile.mkdtemp() + "/a.mbat", ["one", "two"])
+        >>> (index.path / "manifest.json").unlink()
+        >>> Index.repair(index.path).get("1")
+        'two'
+        """
         from mbat.repairing import repair_index
 
         _check_device(device)
