@@ -79,3 +79,9 @@ def check_search(k: int, effort: float | None) -> None:
     number = isinstance(effort, int | float | np.integer | np.floating) and not isinstance(effort, bool)
     if effort is not None and (not number or not 0 < effort <= 1):
         raise ParameterError(f"effort is the share of the index to look at, above 0 and up to 1; {effort!r} is not.")
+
+
+def check_device(device: str) -> None:
+    """Raise ParameterError if there is no such device to search on."""
+    if device not in ("auto", "cpu"):
+        raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")

@@ -16,15 +16,14 @@ from mbat.building import build_index
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.errors import IndexDamagedError, IndexFolderError, ParameterError
-from mbat.given import check_search, checked_ids, records_of
+from mbat.errors import ParameterError
+from mbat.given import check_device, check_search, checked_ids, records_of
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.sealing import damaged
-from mbat.store import PassingError, Store
 
 if TYPE_CHECKING:
     from mbat.filtering import FilteredSearch
@@ -118,7 +117,7 @@ class Index:
         IndexFolderError
             If the folder cannot be written. In each case nothing has changed.
         """
-        _check_device(device)
+        check_device(device)
         if not isinstance(encoder, Encoder | None):
             raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
         build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
@@ -149,34 +148,19 @@ class Index:
         ParameterError
             If the text embedder is missing, or is one too many.
         """
-        _check_device(device)
+        check_device(device)
         Manifest.read(Path(path))  # says it in the words given if there is none
         return cls(Path(path), text)
 
     @classmethod
     def repair(
-        cls,
-        path: str | PathLike[str],
-        device: str = "auto",
-        *,
-        text: TextFunction | None = None,
-        progress: Progress = silent,
+        cls, path: str | PathLike[str], *, text: TextFunction | None = None, progress: Progress = silent
     ) -> Self:
-        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> index = Index.create(tempfile.mkdtemp() + "/a.mbat", ["one", "two"])
-        >>> (index.path / "manifest.json").unlink()
-        >>> Index.repair(index.path).get("1")
-        'two'
-        """
+        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`."""
         from mbat.repairing import repair_index
 
-        _check_device(device)
         repair_index(Path(path), progress, text)
-        return cls.open(path, device, text=text)
+        return cls.open(path, text=text)
 
     def __enter__(self) -> Self:
         """Return the index."""
@@ -239,15 +223,7 @@ class Index:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
-        with self._reader.read(lambda view: Store.of_now(view.store.path)) as store:
-            try:
-                for stored in store.after():
-                    yield stored.id, orjson.loads(stored.text)
-            except (IndexDamagedError, PassingError):
-                if not store.overtaken():
-                    raise
-            if store.overtaken():
-                raise IndexFolderError(f"{self.path} was changed while it was read as one that is not; read it again.")
+        return ((stored.id, orjson.loads(stored.text)) for stored in self._reader.documents())
 
     def add(
         self, documents: Iterable[Any], ids: Iterable[str] | None = None, *, progress: Progress = silent
@@ -439,8 +415,3 @@ def _parsed(where: str) -> Filter:
     from mbat.filters import parse_filter
 
     return parse_filter(where)
-
-
-def _check_device(device: str) -> None:
-    if device not in ("auto", "cpu"):
-        raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -17,7 +17,7 @@ from mbat.manifest import GOLDEN_DOCUMENT, MANIFEST_FILE, Manifest
 from mbat.refusals import as_folder_error, is_foreign
 from mbat.sealing import damaged
 from mbat.segments import SegmentGoneError, Segments, load_segments
-from mbat.store import PassingError, Store
+from mbat.store import PassingError, Store, Stored
 
 T = TypeVar("T")
 Stamp = tuple[int, ...]
@@ -109,6 +109,25 @@ class FolderReader:
             if isinstance(gone, FileNotFoundError):
                 gone = damaged(str(self.folder), f"{gone.filename} is missing")
             raise gone
+
+    def documents(self) -> Iterator[Stored]:
+        """Yield all documents, by row, as they are when the first is asked for.
+
+        Raises
+        ------
+        IndexFolderError
+            If what was yielded may be wrong, because it changed where it cannot be seen to change.
+        """
+        with self.read(lambda view: Store.of_now(view.store.path)) as store:
+            try:
+                yield from store.after()
+            except (IndexDamagedError, PassingError):
+                if not store.overtaken():
+                    raise
+            if store.overtaken():
+                raise IndexFolderError(
+                    f"{self.folder} was changed while it was read as one that is not; read it again."
+                )
 
     def _read(self, action: Callable[[View], T]) -> tuple[T] | None:
         """Return the result in a tuple, or None if the files changed while they were read as ones that do not."""
