@@ -63,8 +63,12 @@ def figures(path: Path, queries: list[Any]) -> None:
     with Index.open(path) as index:
         content = index.content
         size = sum(file.stat().st_size for file in path.iterdir()) / len(index)
-        print(f"{content.kind}: {len(index):,} documents, recall {content.recall}, {size:,.0f} bytes a document on disk")
-        print(f"  open {statistics.median(opened):.3f} s, mbat query {statistics.median(asked):.2f} s, the whole process")
+        print(
+            f"{content.kind}: {len(index):,} documents, recall {content.recall}, {size:,.0f} bytes a document on disk"
+        )
+        print(
+            f"  open {statistics.median(opened):.3f} s, mbat query {statistics.median(asked):.2f} s, the whole process"
+        )
         segment, vectors = index._reader.read(lambda view: view.segments.parts[0])
         rows = index.encoder.encode(queries)
         bare = alone(segment.kind, vectors)
@@ -72,7 +76,9 @@ def figures(path: Path, queries: list[Any]) -> None:
         measured = {way: [times(search, rows) for _ in range(3)] for way, search in ways.items()}
         for way, turns in measured.items():
             single, batch = np.median(turns, axis=0)
-            print(f"  {way:22} {single * 1e3:8.2f} ms a single query, {BATCH / batch:8,.0f} queries/s in batches of 100")
+            print(
+                f"  {way:22} {single * 1e3:8.2f} ms a single query, {BATCH / batch:8,.0f} queries/s in batches of 100"
+            )
         single = statistics.median(seconds(lambda q=query: index.search(q, K)) for query in queries[:BATCH])
         batch = statistics.median(seconds(lambda: index.search_batch(queries[:BATCH], K)) for _ in range(5))
         print(f"  mbat, with documents   {single * 1e3:8.2f} ms a single query, {BATCH / batch:8,.0f} queries/s")
@@ -92,7 +98,9 @@ def main() -> None:
             lines = [line for i, line in enumerate(file) if i % (arguments.count // 500) == 0]
         queries = [orjson.loads(line) for line in lines[:500]]
         took, peak = run("index", str(source), "-o", str(path), "--kind", first)
-        print(f"mbat index {took:.0f} s, {arguments.count / took:,.0f} documents/s, peak memory {peak:.2f} GB", flush=True)
+        print(
+            f"mbat index {took:.0f} s, {arguments.count / took:,.0f} documents/s, peak memory {peak:.2f} GB", flush=True
+        )
         figures(path, queries)
         for kind in others:
             took, peak = run("rebuild", "-i", str(path), "--kind", kind)
