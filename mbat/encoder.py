@@ -222,6 +222,10 @@ class Encoder(Identity):
             If a column has no form in JSON, or a row is no JSON value; the message names which and where.
         MissingExtraError
             If pyarrow is not installed.
+
+        Notes
+        -----
+        Times with a zone are texts with its offset, as Arrow has it: after 2037 that of winter the whole year.
         """
         from mbat.arrow import table_rows
 
