@@ -126,6 +126,8 @@ def _check_lists(path: Path, kind: Kind, index: Any) -> None:
         raise IndexFileError(f"{path} does not have the {lists:,} lists that it should.")
     if stored.compute_ntotal() != count or path.stat().st_size != end:
         raise IndexFileError(f"{path} should have {end:,} bytes for {count:,} vectors.")
+    if inner.direct_map.type != load_faiss().DirectMap.NoMap:
+        raise IndexFileError(f"{path} says where its vectors lie, which is to be found out by looking.")
     if not 1 <= inner.nprobe <= lists:
         raise IndexFileError(f"{path} says to look at {inner.nprobe} of {lists:,} lists.")
 
@@ -145,7 +147,8 @@ def _rows_of_lists(path: Path, index: Any) -> Rows:
         index.make_direct_map()
     except RuntimeError as error:
         raise IndexFileError(f"The lists in {path} are damaged: {str(error).splitlines()[-1]}") from error
-    if (load_faiss().vector_to_array(index.direct_map.array) < 0).any():
+    places = load_faiss().vector_to_array(index.direct_map.array)
+    if len(places) != index.ntotal or (places < 0).any():
         raise IndexFileError(f"The lists in {path} are damaged: a vector is missing.")
 
     def rows(positions: Positions | slice) -> Vectors:
