@@ -72,7 +72,7 @@ def lists_for(count: int) -> int:
     return max(1, min(round(4 * math.sqrt(count)), count // 8))
 
 
-def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, overhead: int) -> Kind:
+def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, overhead: int = 16) -> Kind:
     summary = f"{summary}, the best candidates again as float16"
     effort: Literal["nprobe"] | None = "nprobe" if "IVF" in factory else None
     return Kind(name, summary, factory, bits, True, True, candidates, effort, overhead)
@@ -87,14 +87,7 @@ _ALL: Final = (
     Kind("ivf-fp16", "as ivf, but float16", "IVF{lists},SQfp16", 16, half=True, effort="nprobe"),
     # Without the rotation (RR) a bit for each number says little: sums of sparse atoms are not spread evenly.
     _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8, overhead=24),
-    _codes(
-        "ivf-pq",
-        "as ivf, by 1 bit a number, product quantization",
-        "IVF{lists},PQ{parts}",
-        1,
-        candidates=8,
-        overhead=16,
-    ),
+    _codes("ivf-pq", "as ivf, by 1 bit a number, product quantization", "IVF{lists},PQ{parts}", 1, candidates=8),
     Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=280),
 )
 
