@@ -24,7 +24,7 @@ from mbat.parameters import PRESENCE, Parameters, checked, checked_folder, check
 from mbat.paths import PathTable, parse_path
 from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Batch, Documents, Preparer
-from mbat.processes import PACKED, encoded, packed
+from mbat.processes import PACKED, check_workers, encoded, packed
 from mbat.reference import bundled_densely
 from mbat.statistics import Statistics, Tally
 from mbat.symbols import symbol_runs
@@ -188,8 +188,9 @@ class Encoder(Identity):
         DocumentError
             If a document is no JSON value; the message names which and where.
         ParameterError
-            If what is given is one document, or no iterable.
+            If what is given is one document, or no iterable, or `workers` is no number of processes.
         """
+        check_workers(workers)
         if workers == 1:
             return self._stacked(self.encode_batches(batched(several(documents), BATCH)))
         return self._stacked(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
@@ -221,6 +222,10 @@ class Encoder(Identity):
             If a column has no form in JSON, or a row is no JSON value; the message names which and where.
         MissingExtraError
             If pyarrow is not installed.
+
+        Notes
+        -----
+        Times with a zone are texts with its offset, as Arrow has it: after 2037 that of winter the whole year.
         """
         from mbat.arrow import table_rows
 

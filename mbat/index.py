@@ -348,8 +348,9 @@ class Index:
         where : str, optional
             What the documents found must be like, as ``price < 10 and seller.country = 'FI'``; see `mbat.filters`.
         effort : float, optional
-            The share of the vectors to look at, above 0 and up to 1, where every vector is compared; the default is
-            that of the kind. Kinds that compare every vector in any case are not changed by it.
+            The share of the vectors to look at, above 0 and up to 1, where every vector is compared as it is stored;
+            the default is that of the kind. Kinds that compare every vector in any case are not changed by it, but for
+            ``sq8`` by 1: below that it compares codes.
 
         Returns
         -------

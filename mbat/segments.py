@@ -150,8 +150,8 @@ class Segments(NamedTuple):
                     found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
             except ValueError as error:
                 raise ParameterError(str(error)) from None
-            except IndexFileError as error:
-                raise damaged(segment.name, str(error)) from error
+            except (IndexFileError, RuntimeError) as error:  # the second is what FAISS raises
+                raise damaged(segment.name, str(error).rpartition("\n")[2]) from error
             if not np.isfinite(found[0][found[1] >= 0]).all():
                 raise damaged(segment.name, "it has vectors with numbers that are not finite")
             scores.append(found[0])

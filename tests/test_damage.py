@@ -19,6 +19,7 @@ from mbat import Encoder, Index
 from mbat.content import Content
 from mbat.encoder_files import encoder_parts
 from mbat.repairing import repair_index
+from mbat.segments import Segments
 from mbat.verifying import verify_index
 from tests.damaging import DOCUMENTS
 from tests.test_durability import memory, outcomes
@@ -146,6 +147,19 @@ def test_an_encoder_that_is_damaged_learns_anew_from_the_documents(tmp_path: Pat
     repair_index(path)
     with Index.open(path) as index:
         assert index.encoder == before
+
+
+def test_an_error_within_faiss_is_a_sentence_of_damage(path: Path) -> None:
+    class Broken:
+        kind, dim = "flat", 32
+
+        def search(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("Error in somewhere.cpp:3\nError: 'true' failed")
+
+    found: Any = Broken()
+    first = content(path).segments[0]
+    with pytest.raises(mbat.IndexDamagedError, match=f"{first.name} is damaged: Error: 'true' failed"):
+        Segments([(first, found)], np.zeros(0, dtype=np.int64)).search(ENCODER.encode([1]), 3)
 
 
 def test_a_manifest_that_is_lost_is_written_anew(path: Path) -> None:
