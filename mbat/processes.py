@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import marshal
 import multiprocessing
-import pickle
 import signal
 import sys
 from collections import deque
@@ -83,10 +82,10 @@ def packed(documents: list[Any]) -> Packed:
 
 def _pickled(documents: list[Any]) -> Packed:
     try:
-        content = pickle.dumps(documents)
+        content = bytes(ForkingPickler.dumps(documents))
     except Exception:  # whatever keeps some value from being sent
         content = None
-    return Packed(len(documents), content, pickle.loads, documents)
+    return Packed(len(documents), content, ForkingPickler.loads, documents)
 
 
 def packed_texts(texts: Sequence[bytes]) -> Packed:
@@ -225,7 +224,7 @@ def _begin(place: Path) -> None:
     """Start a worker process: an interrupt is for the process that it works for."""
     global _encoder  # noqa: PLW0603, what a worker process works with is not sent with every task
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _encoder = pickle.loads(place.read_bytes())
+    _encoder = ForkingPickler.loads(place.read_bytes())
     place.with_name(_BEGUN).touch()
 
 
