@@ -25,9 +25,9 @@ from mbat.arrow_records import documents
 from mbat.arrow_types import NULLS, Nulls, check_schema, members, plain_rows
 from mbat.code_points import code_points, ends, joined, normal_form
 from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind, Rows, Walker
-from mbat.complaints import located
+from mbat.complaints import check_document, checked_row
 from mbat.errors import DocumentError, ParameterError
-from mbat.paths import PathTable, format_path
+from mbat.paths import PathTable
 
 ROWS: Final = 2048
 """Rows that are taken apart together."""
@@ -65,13 +65,17 @@ class ArrowRows(Rows):
         """
         try:
             return _columns(self._batch, self._nulls, walker)
-        except DocumentError:
-            for row in range(len(self)):
-                try:
-                    _columns(self._batch.slice(row, 1), self._nulls, walker)
-                except DocumentError as error:
-                    raise DocumentError(error.reason, error.path, row) from None
-            raise
+        except DocumentError as error:
+            raise self._located(error) from None
+
+    def _located(self, error: DocumentError) -> DocumentError:
+        """Return what is wrong with the first row that is no document, or what is known without it."""
+        for position, row in enumerate(self.documents()):
+            try:
+                check_document(checked_row(row))
+            except DocumentError as found:
+                return DocumentError(found.reason, found.path, position)
+        return error
 
     def documents(self, key: str | None = None) -> list[dict[str, Any] | DocumentError]:
         """Return the rows as dictionaries, with what is wrong with those that cannot be; of one key alone if given."""
@@ -82,7 +86,8 @@ class ArrowRows(Rows):
         except DocumentError as error:
             if len(self) == 1:
                 return [error]
-            return [one for row in range(len(self)) for one in ArrowRows(batch.slice(row, 1)).documents()]
+            rows = (ArrowRows(batch.slice(row, 1), self._nulls) for row in range(len(self)))
+            return [document for row in rows for document in row.documents()]
 
 
 def table_rows(table: Any, nulls: Nulls = "missing") -> Iterator[ArrowRows]:
@@ -149,7 +154,7 @@ def _columns(batch: Any, nulls: Nulls, walker: Walker) -> Columns:
     tape.write(tree, last - tree.sizes)
     numbers, strings = tape.numbers(), tape.strings()
     if not np.isfinite(numbers).all():
-        raise located(OverflowError(), documents(rows, nulls))
+        raise DocumentError("a number is not finite")
     text, text_ends = _text(strings)
     kept = strings.to_pylist() if walker.keep_strings else []
     return Columns(walker.paths, tape.items, last, text, text_ends, numbers, kept)
@@ -258,11 +263,8 @@ class _Planter:
         encoded = keys.dictionary_encode()
         names, which = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
         entries = np.repeat(np.arange(len(lengths)), lengths) * len(names) + which
-        _, first = np.unique(entries, return_index=True)
-        if len(first) < len(entries):
-            second = int(np.setdiff1d(np.arange(len(entries)), first)[0])
-            where = format_path(self._paths.steps(int(above[second])))
-            raise DocumentError(f"the key {names[which[second]]!r} stands twice in a map", f"$.{where}")
+        if len(np.unique(entries)) < len(entries):
+            raise DocumentError("a map has a key twice")
         distinct, inverse = np.unique(above * len(names) + which, return_inverse=True)
         pairs = [divmod(one, len(names)) for one in distinct.tolist()]
         below: Integers = np.array([self._paths.child(path, names[key]) for path, key in pairs], dtype=np.int64)[

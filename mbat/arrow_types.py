@@ -2,7 +2,7 @@
 
 Structs and maps are objects, lists of every kind arrays; dictionaries and runs stand for their values. Decimals are
 numbers, dates and times texts in ISO 8601. Types without a form that JSON would hold are refused, by the schema, before
-any row is looked at.
+any row is looked at. Times with a zone have the offset that Arrow knows: after 2037 that of winter the whole year.
 """
 
 from __future__ import annotations
@@ -52,9 +52,24 @@ def _check(kind: Any, steps: Steps) -> None:
         raise _refused(steps, f"the columns are nested deeper than {MAX_DEPTH} levels")
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         _check(kind.value_type, steps)
+        _check_readable(kind, steps)
+    elif pa.types.is_timestamp(kind):
+        _check_readable(kind, steps)
     elif not is_any(kind, (*_NUMBERS, *_CONSTANTS, *_TEXTS, *_TIMES, pa.types.is_decimal)):
         for step, below in _members(kind, steps):
             _check(below, (*steps, step))
+
+
+def _check_readable(kind: Any, steps: Steps) -> None:
+    """Refuse a type that Arrow has no way to decode, or a time zone that it does not know."""
+    try:
+        plain(pa.nulls(1, kind))
+    except pa.ArrowException as error:
+        raise _refused(steps, f"a column of type {kind} cannot be read, {_first_line(error)}; {_ADVICE}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _members(kind: Any, steps: Steps) -> Iterator[tuple[str | None, Any]]:
@@ -92,9 +107,9 @@ def plain(array: Any) -> Any:
     """
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return plain(array.dictionary_decode())
+        return plain(_taken(array.dictionary, array.indices))
     if pa.types.is_run_end_encoded(kind):
-        return plain(pc.run_end_decode(array))
+        return plain(_taken(array.values, _run_positions(array)))
     if is_any(kind, _TEXTS):
         return array.cast(pa.large_string())
     if is_any(kind, _TIMES):
@@ -106,13 +121,27 @@ def plain(array: Any) -> Any:
     return _nested(array)
 
 
+def _taken(values: Any, positions: Any) -> Any:
+    """Return the values at some positions; Arrow takes none out of views and runs."""
+    if pa.types.is_string_view(values.type) or pa.types.is_run_end_encoded(values.type):
+        values = plain(values)
+    return values.take(positions)
+
+
+def _run_positions(array: Any) -> Any:
+    """Return the position of each value of an array of runs among the values of the runs."""
+    positions = pa.array(np.arange(len(array.values)))
+    runs = pa.RunEndEncodedArray.from_arrays(array.run_ends, positions)
+    return pc.run_end_decode(runs.slice(array.offset, len(array)))
+
+
 def plain_rows(batch: Any) -> Any:
     """Return the rows of a RecordBatch as one array of structs, of the types that JSON has.
 
     Raises
     ------
     DocumentError
-        If a text is not UTF-8, or a date cannot be written; the message names the column.
+        If a text is not UTF-8, a date cannot be written, or a column is otherwise damaged; the message names it.
     """
     columns = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -121,7 +150,7 @@ def plain_rows(batch: Any) -> Any:
             columns.append(plain(column))
             columns[-1].validate(full=True)  # only now, for what lies under nulls need not be valid
         except pa.ArrowException as error:
-            raise _refused((name,), f"the column is damaged, {error}") from error
+            raise _refused((name,), f"the column cannot be read, {_first_line(error)}") from error
         except DocumentError as error:
             raise _refused((name,), error.reason) from None
     fields = [pa.field(name, column.type) for name, column in zip(batch.schema.names, columns, strict=True)]

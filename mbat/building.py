@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mbat import durable
 from mbat.changing import foreign_files, own_files, remove_files, remove_orphans
 from mbat.choosing import check_kind, chosen_kind
 from mbat.columns import Columns
@@ -30,6 +31,8 @@ from mbat.pipeline import batched
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.refusals import NOTHING_CHANGED, as_folder_error, check_name, foreign
+from mbat.sealing import unsealed
 from mbat.segments import write_segment
 from mbat.sources import Record
 from mbat.store import Store
@@ -37,6 +40,9 @@ from mbat.writable_store import WritableStore
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
+
+
+_FORMAT_1: Final = ("documents.sqlite", "vectors.faiss", "encoder.json", "encoder.npz")
 
 
 def build_index(
@@ -86,24 +92,25 @@ def build_index(
     """
     check_place(path, overwrite)
     check_kind(kind)
-    try:
-        with _site(path):
-            check_place(path, overwrite)
-            how = fit or encoder is None, kind, id_field, workers
-            return _fill(path, records, encoder or Encoder(), *how, progress)
-    except OSError as error:
-        reason = error.strerror or error
-        raise IndexFolderError(f"The index cannot be written to {path}: {reason}. Nothing was changed.") from error
+    with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED), _site(path):
+        check_place(path, overwrite)
+        how = fit or encoder is None, kind, id_field, workers
+        return _fill(path, foreign(records), encoder or Encoder(), *how, progress)
 
 
 def check_place(path: Path, overwrite: bool) -> None:
-    """Raise IndexExistsError if an index may not be put in a place."""
-    if not path.exists():
-        return
-    if not path.is_dir() or (not (path / MANIFEST_FILE).is_file() and foreign_files(path)):
-        raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
-    if (path / MANIFEST_FILE).is_file() and not overwrite:
-        raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
+    """Raise IndexFolderError if an index may not be put in a place."""
+    check_name(path)
+    with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED):
+        if path.is_symlink() and not path.exists():
+            raise IndexExistsError(f"{path} is a link to what is not there. Remove it, or choose another name.")
+        if not path.exists():
+            return
+        indexed = (path / MANIFEST_FILE).is_file()
+        if not path.is_dir() or (not indexed and foreign_files(path)):
+            raise IndexExistsError(f"{path} is there and is no mbat index; it is left alone. Choose another name.")
+        if indexed and not overwrite:
+            raise IndexExistsError(f"{path} is there already. Choose another name, or give --overwrite to replace it.")
 
 
 @contextmanager
@@ -112,6 +119,8 @@ def _site(path: Path) -> Iterator[None]:
     made = [parent for parent in (path, *path.parents) if not parent.exists()]
     path.mkdir(parents=True, exist_ok=True)
     try:
+        for folder in made:
+            durable.sync(folder.parent)
         with writer_lock(path):
             try:
                 yield
@@ -137,6 +146,7 @@ def _fill(
 ) -> Content:
     """Write a new database and its segments, and put the manifest that names it in its place."""
     _clear_away(path)
+    outdated = _files_of_format_1(path)
     database = path / f"documents-{secrets.token_hex(4)}.sqlite"
     segments: tuple[Segment, ...] = ()
     try:
@@ -144,7 +154,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
-            chosen, reason = chosen_kind(kind, len(store), encoder.dim)
+            chosen, reason = chosen_kind(kind)
             segments = _segments(path, store, encoder, chosen, kept, workers, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(
@@ -167,6 +177,8 @@ def _fill(
         _undo(path, database, segments)
         raise
     _clear_away(path)
+    for file in outdated:
+        file.unlink(missing_ok=True)
     return content
 
 
@@ -271,6 +283,15 @@ def _clear_away(path: Path) -> None:
     except (IndexFolderError, FileNotFoundError):
         return  # there was no index that could be used: nothing tells what belongs to it
     remove_orphans(path, database, segments)
+
+
+def _files_of_format_1(path: Path) -> list[Path]:
+    """Return the files of an index of format 1; in any other folder files of such names are not of an index."""
+    try:
+        manifest = unsealed((path / MANIFEST_FILE).read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, IndexFolderError):
+        return []
+    return [path / name for name in _FORMAT_1] if manifest.get("format_version") == 1 else []
 
 
 def library_version() -> str:

@@ -30,21 +30,21 @@ from mbat import durable
 from mbat.content import Content, Segment
 from mbat.database import database_files
 from mbat.encoder import BATCH, Encoder
-from mbat.errors import DocumentError, IndexFolderError
+from mbat.errors import DocumentError
 from mbat.locking import LOCK_FILE, writer_lock
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
 from mbat.pipeline import batched
 from mbat.progress import Progress
+from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.segments import write_segment
 from mbat.store import Store
 from mbat.writable_store import WritableStore
 
-_OWN_FILES = re.compile(
-    r"vectors-[0-9a-f]{12}.*|documents-[0-9a-f]{8}\.sqlite.*|manifest\.json(\.partial)?|writer\.lock"
-    r"|documents\.sqlite|vectors\.faiss|encoder\.json|encoder\.npz"  # of format 1
+_OWN_FILES: Final = re.compile(
+    r"vectors-[0-9a-f]{12}(\.raw|\.spool)?|documents-[0-9a-f]{8}\.sqlite(-wal|-shm|-journal)?"
+    r"|manifest\.json(\.partial)?|writer\.lock"
 )
-
 
 ALIKE: Final = 3
 """Segments of about one size that are left to themselves; the next one is written together with them."""
@@ -73,6 +73,8 @@ class Change:
         after, last = (kept[-1].last if kept else 0), self.store.last_row()
         self.store.forget_dropped(after)
         count = self.store.count_after(after)
+        if not kept:
+            self._recall = None
         if not count:
             return kept
         rows = encoded_after(self.store, encoder, after, progress, count)
@@ -104,10 +106,10 @@ class Change:
             remove_files(self.folder, [one for one in self.before.segments if one not in segments])
         return content
 
-    def shrink(self) -> None:
-        """Give the space of dropped documents back, after a commit or instead of one."""
+    def shrink(self) -> bool:
+        """Give the space of dropped documents back, after a commit or instead of one; see `WritableStore.shrink`."""
         self.store.end()
-        self.store.shrink()
+        return self.store.shrink()
 
     def undo(self) -> None:
         """Remove the segments that no commit named; where one was tried the next writer finds out."""
@@ -127,7 +129,7 @@ def changing(folder: Path) -> Iterator[Change]:
         If it cannot be used or written.
     """
     Manifest.read(folder)  # says it if there is no index, before a lock is put there
-    with writer_lock(folder), told_as_folder_error(folder):
+    with writer_lock(folder), as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
         path = folder / Manifest.read(folder).database
         with WritableStore.open(path) as store:
             change = Change(folder, store, Content.parse(store.content(), str(path)))
@@ -137,16 +139,6 @@ def changing(folder: Path) -> Iterator[Change]:
             except BaseException:
                 change.undo()
                 raise
-
-
-@contextmanager
-def told_as_folder_error(folder: Path) -> Iterator[None]:
-    """Say what the system refuses as an IndexFolderError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error
 
 
 def encoded_after(

@@ -12,11 +12,11 @@ def check_kind(kind: str) -> None:
         raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
 
 
-def chosen_kind(kind: str, count: int, dim: int) -> tuple[str, str]:
-    """Return the kind to use for some vectors, and if ``auto`` stands for it, why."""
+def chosen_kind(kind: str) -> tuple[str, str]:
+    """Return the kind to use, and if ``auto`` stands for it, why."""
     if kind != "auto":
         return kind, ""
-    return "flat", f"every one of {count:,} vectors of length {dim} is compared"
+    return "flat", "every vector is compared"
 
 
 def is_exact(kind: str) -> bool:

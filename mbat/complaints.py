@@ -38,6 +38,13 @@ def check_document(document: Any) -> None:
             raise DocumentError(reason, path)
 
 
+def checked_row(row: Any) -> Any:
+    """Return a row of a table as `mbat.arrow.ArrowRows.documents` tells of it, or raise what is wrong with it."""
+    if isinstance(row, DocumentError):
+        raise row
+    return row
+
+
 def _values(document: Any) -> Iterator[tuple[str, Any, int]]:
     """Yield every value of a document with its path and depth, in order, without recursion."""
     stack: list[Iterator[tuple[str, Any, int]]] = [iter([("$", document, 0)])]

@@ -19,7 +19,15 @@ SCHEMA: Final = {
 APPLICATION: Final = 0x6D626174  # "mbat"
 _PATIENCE: Final = 30.0  # seconds to wait for another process that opens or closes the file
 
-NO_ROOM: Final = ("disk I/O error", "database or disk is full")
+NO_ROOM: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+PASSING: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+"""What a reader that may not write meets at the instant when the last writer folds the log in and removes it."""
+
+SURROUNDINGS: Final = (
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_PERM),
+    *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_AUTH),
+)
+"""What is no fault of the file."""
 
 
 def database_files(path: Path) -> list[Path]:
@@ -37,10 +45,16 @@ def connected(path: Path, how: str) -> sqlite3.Connection:
             check_same_thread=False,
             timeout=_PATIENCE,
         )
+        connection.text_factory = _text
         connection.execute("PRAGMA trusted_schema = OFF")
     except sqlite3.Error as error:
         raise IndexFolderError(f"{path} cannot be opened: {error}.") from error
     return connection
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return what SQLite calls an error, without the details; `SQLITE_ERROR` if it is of the module alone."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _log(path: Path) -> Path:
@@ -63,6 +77,19 @@ def checksum(one: str, text: bytes) -> int:
     """Return the checksum of a document and its id."""
     digest = blake2b(one.encode() + b"\0" + text, digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+def _text(stored: bytes) -> str:
+    """Return text as it is stored; what is no UTF-8, as in a damaged id, stays apart from all text that is."""
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def stored_text(one: str) -> bytes | None:
+    """Return how `_text` was stored; None if nothing can be stored so."""
+    try:
+        return one.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
 
 
 def storable(one: str) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
 from mbat.errors import ParameterError
 from mbat.leaves import AS_TEXT, LEFT_OUT, LeafPlaces
+from mbat.refusals import foreign_code
 
 MOST_NUMBERS: Final = 1 << 14
 """The longest embedding there may be."""
@@ -87,7 +88,8 @@ class TextEmbedder:
         return Embeddings(np.array(strings, dtype=np.int64), rows.reshape(-1))
 
     def _rows(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        returned: Any = self.function(list(texts))
+        with foreign_code():
+            returned: Any = self.function(list(texts))
         try:
             rows = np.asarray(returned, dtype=np.float64)
         except (TypeError, ValueError) as error:

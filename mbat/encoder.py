@@ -23,7 +23,7 @@ from mbat.paths import PathTable, parse_path
 from mbat.patterns import is_wild, parse_pattern
 from mbat.pipeline import WORKERS, ahead, batched
 from mbat.preparing import Documents
-from mbat.processes import PACKED, encoded, packed
+from mbat.processes import PACKED, check_workers, encoded, packed
 from mbat.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ class Encoder(Inspection):
         DocumentError
             If a document is no JSON value; the message names which and where.
         ParameterError
-            If what is given is one document, or no iterable.
+            If what is given is one document, or no iterable, or `workers` is no number of processes.
         """
+        check_workers(workers)
         if workers == 1:
             return self._stacked(self.encode_batches(batched(several(documents), BATCH)))
         return self._stacked(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
@@ -210,6 +211,10 @@ class Encoder(Inspection):
             If a column has no form in JSON, or a row is no JSON value; the message names which and where.
         MissingExtraError
             If pyarrow is not installed.
+
+        Notes
+        -----
+        Times with a zone are texts with its offset, as Arrow has it: after 2037 that of winter the whole year.
         """
         from mbat.arrow import table_rows
 

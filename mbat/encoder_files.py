@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.errors import IndexDamagedError, IndexNotFoundError, IndexVersionError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, IndexNotFoundError, IndexVersionError, ParameterError
 from mbat.identity import FORMAT_VERSION
 from mbat.manifest import MANIFEST_FILE, Manifest
+from mbat.refusals import as_folder_error
 from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
 
 PARAMETERS_FILE: Final = "encoder.json"
@@ -129,14 +130,17 @@ def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
     if (folder / MANIFEST_FILE).exists():
         from mbat.store import Store
 
-        with Store.open(folder / Manifest.read(folder).database) as store:
+        database = folder / Manifest.read(folder).database
+        with as_folder_error(f"{folder} cannot be read"), Store.open(database) as store:
             return encoder_of(*store.encoder(), str(folder), text)
     try:
         parameters = (folder / PARAMETERS_FILE).read_text(encoding="utf-8")
         statistics = (folder / STATISTICS_FILE).read_bytes()
     except FileNotFoundError as error:
         raise IndexNotFoundError(f"There is no encoder in {folder}: {error.filename} is missing.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise IndexFolderError(f"The encoder in {folder} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
         raise IndexDamagedError(f"The encoder in {folder} is damaged: {error}.") from error
     return encoder_of(parameters, statistics, str(folder), text)
 

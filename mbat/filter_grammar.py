@@ -112,6 +112,11 @@ class _Builder(Transformer[Token, Condition]):
         return _comparison(path, operator, tuple(operands), negated=True)
 
     def path(self, parts: list[str]) -> Steps:
+        if parts[0].startswith(("$.", "$[")):
+            raise FilterError(
+                f"The path {shortened(parts[0])} would begin with a key $. Paths begin with their first key: "
+                f"{shortened(parts[0][1:].removeprefix('.'))}. A key that is $ is quoted."
+            )
         try:
             return parse_path(str(parts[0]))
         except PathError as error:

@@ -64,6 +64,8 @@ def checked_ids(ids: Iterable[str]) -> Iterator[str]:
     """Yield ids; raise ParameterError if one is no string, or all are a string instead of a list."""
     if isinstance(ids, str | bytes):
         raise ParameterError(f"ids is a list of ids; for one give [{ids!r}].")
+    if not isinstance(ids, Iterable):
+        raise ParameterError(f"ids is a list of ids; {ids!r} is not.")
     for one in ids:
         if not isinstance(one, str):
             raise ParameterError(f"An id is a string; {one!r} is not.")
@@ -74,5 +76,12 @@ def check_search(k: int, effort: float | None) -> None:
     """Raise ParameterError if what a search is to find, or how, is out of range."""
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ParameterError(f"k is how many to find, a whole number of at least 1; {k!r} is not.")
-    if effort is not None and (not isinstance(effort, int | float) or isinstance(effort, bool) or not 0 < effort <= 1):
+    number = isinstance(effort, int | float | np.integer | np.floating) and not isinstance(effort, bool)
+    if effort is not None and (not number or not 0 < effort <= 1):
         raise ParameterError(f"effort is the share of the index to look at, above 0 and up to 1; {effort!r} is not.")
+
+
+def check_device(device: str) -> None:
+    """Raise ParameterError if there is no such device to search on."""
+    if device not in ("auto", "cpu"):
+        raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")

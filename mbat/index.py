@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import orjson
 
-from mbat.asking import ALONE, NOTHING, Question, Weights, question
+from mbat.asking import ALONE, NOTHING, Question, question
 from mbat.building import build_index
 from mbat.complaints import several
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
-from mbat.errors import IndexFolderError, ParameterError
-from mbat.given import check_search, checked_ids, records_of
+from mbat.errors import ParameterError
+from mbat.given import check_device, checked_ids, records_of
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
-from mbat.searching import Hit, Request, Searcher
-from mbat.store import Store, Stored
-
-if TYPE_CHECKING:
-    from mbat.filters import Filter
+from mbat.searching import Hit, Searcher, documents_by_ids, request_of
+from mbat.store import Stored
 
 
 class Index:
@@ -45,8 +42,8 @@ class Index:
     """
 
     def __init__(self, path: Path, text: TextFunction | None = None) -> None:
-        self.path, self._text = path, text
-        self._reader = FolderReader(path, text)
+        self.path, self._text = path.absolute(), text  # the current folder may become another
+        self._reader = FolderReader(self.path, text)
         self._searcher = Searcher()
 
     @classmethod
@@ -75,7 +72,8 @@ class Index:
         encoder : Encoder, optional
             Used as it is, and kept with the index. Without it a new one is fitted on the documents.
         kind : str
-            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` chooses.
+            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` is ``flat``, which compares
+            every vector.
         device : {"auto", "cpu"}
             Where to search.
         overwrite : bool
@@ -96,7 +94,9 @@ class Index:
         IndexFolderError
             If the folder cannot be written. In each case nothing has changed.
         """
-        _check_device(device)
+        check_device(device)
+        if not isinstance(encoder, Encoder | None):
+            raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
         build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
         embedder = None if encoder is None else encoder.embedder
         return cls.open(path, device, text=None if embedder is None else embedder.function)
@@ -125,8 +125,19 @@ class Index:
         ParameterError
             If the text embedder is missing, or is one too many.
         """
-        _check_device(device)
+        check_device(device)
+        Manifest.read(Path(path))  # says it in the words given if there is none
         return cls(Path(path), text)
+
+    @classmethod
+    def repair(
+        cls, path: str | PathLike[str], *, text: TextFunction | None = None, progress: Progress = silent
+    ) -> Self:
+        """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`."""
+        from mbat.repairing import repair_index
+
+        repair_index(Path(path), progress, text)
+        return cls.open(path, text=text)
 
     def __enter__(self) -> Self:
         """Return the index."""
@@ -137,8 +148,8 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Close the files."""
-        self._reader.close()
+        """Close the files; the index can be used no more."""
+        self._reader.end()
 
     @property
     def content(self) -> Content:
@@ -174,8 +185,11 @@ class Index:
         ------
         KeyError
             If there is none.
+        ParameterError
+            If the id is no string.
         """
-        found = self._reader.read(lambda view: view.store.found([one]))
+        ids = list(checked_ids([one]))
+        found = self._reader.read(lambda view: view.store.found(ids))
         if one not in found:
             raise KeyError(one)
         return orjson.loads(found[one].text)
@@ -190,11 +204,7 @@ class Index:
 
     def stored(self) -> Iterator[Stored]:
         """Yield all documents as the JSON texts they came as, like `items`."""
-        with self._reader.read(lambda view: Store.open(view.store.path)) as store:
-            store.begin()
-            yield from store.after()
-            if store.overtaken():
-                raise IndexFolderError(f"{self.path} was changed while it was read as one that is not; read it again.")
+        return self._reader.documents()
 
     def add(
         self, documents: Iterable[Any], ids: Iterable[str] | None = None, *, progress: Progress = silent
@@ -288,20 +298,23 @@ class Index:
         >>> index.delete(["a", "x"]), len(index)
         (1, 1)
         """
+        self._reader.check_open()
         return drop_documents(self.path, checked_ids(ids))
 
-    def compact(self, *, progress: Progress = silent) -> None:
-        """Give the space of deleted and replaced documents back."""
-        compact_index(self.path, self.encoder, progress)
+    def compact(self, *, progress: Progress = silent) -> bool:
+        """Give the space of deleted and replaced documents back; see `mbat.rewriting.compact_index`."""
+        return compact_index(self.path, self.encoder, progress)
 
     def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
         """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
+        self._reader.check_open()
         rebuild_index(self.path, kind, refit, progress, self._text)
 
     def verify(self) -> list[str]:
         """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
         from mbat.verifying import verify_index
 
+        self._reader.check_open()
         return verify_index(self.path, self._text)
 
     def search(
@@ -338,8 +351,9 @@ class Index:
             Documents of the index that what is found should be like, or not. The query is the sum of their vectors, and
             of that of the document, less those of the unlike. They themselves are not found.
         effort : float, optional
-            The share of the vectors to look at, above 0 and up to 1, where every vector is compared; the default is
-            that of the kind. Kinds that compare every vector in any case are not changed by it.
+            The share of the vectors to look at, above 0 and up to 1, where every vector is compared as it is stored;
+            the default is that of the kind. Kinds that compare every vector in any case are not changed by it, but for
+            ``sq8`` by 1: below that it compares codes.
 
         Returns
         -------
@@ -355,11 +369,11 @@ class Index:
         ParameterError
             If there is no query or nothing is left of it, an id is not there, a path, a weight, k or effort is no such.
         """
-        request = _request(k, where, weights, ignore, explain, effort)
+        request = request_of(k, where, weights, ignore, explain, effort)
         liked, unliked = list(checked_ids(like)), list(checked_ids(unlike))
 
         def find(view: View) -> list[list[Hit]]:
-            asked = question(document, _by_ids(view, liked), _by_ids(view, unliked))
+            asked = question(document, documents_by_ids(view, liked), documents_by_ids(view, unliked))
             return self._searcher.search(view, [asked], request)
 
         return self._reader.read(find)[0]
@@ -376,39 +390,6 @@ class Index:
         effort: float | None = None,
     ) -> list[list[Hit]]:
         """Find the documents most like each of several; see `search`."""
-        request = _request(k, where, weights, ignore, explain, effort)
+        request = request_of(k, where, weights, ignore, explain, effort)
         questions = [Question([document], ALONE) for document in several(documents)]
         return self._reader.read(lambda view: self._searcher.search(view, questions, request))
-
-
-def _request(
-    k: int,
-    where: str | None,
-    weights: Mapping[str, float] | None,
-    ignore: Iterable[str],
-    explain: bool,
-    effort: float | None,
-) -> Request:
-    check_search(k, effort)
-    wanted = None if where is None else _parsed(where)
-    return Request(
-        k, wanted, effort, Weights(weights or {}, ignore if isinstance(ignore, str) else list(ignore)), explain
-    )
-
-
-def _by_ids(view: View, ids: list[str]) -> dict[str, Any]:
-    stored = view.store.found(ids)
-    if missing := [one for one in ids if one not in stored]:
-        raise ParameterError(f"There is no document with the id {missing[0]!r} to be like or unlike.")
-    return {one: orjson.loads(stored[one].text) for one in ids}
-
-
-def _parsed(where: str) -> Filter:
-    from mbat.filters import parse_filter
-
-    return parse_filter(where)
-
-
-def _check_device(device: str) -> None:
-    if device not in ("auto", "cpu"):
-        raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")

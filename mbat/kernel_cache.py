@@ -10,11 +10,15 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger(__name__)
+
+_told: set[Path] = set()
+"""The folders of which a warning was given."""
 
 
 def compiled_and_kept(function: Callable[..., int], options: dict[str, Any]) -> Callable[..., int]:
@@ -29,7 +33,46 @@ def compiled_and_kept(function: Callable[..., int], options: dict[str, Any]) -> 
         compiled: Callable[..., int] = numba.njit(cache=folder is not None, **options)(function)
     finally:
         config.CACHE_DIR = before
+    if folder is not None:
+        _forgive(compiled, function, folder)
     return compiled
+
+
+def _forgive(compiled: Any, function: Callable[..., int], folder: Path) -> None:
+    """Let numba compile a function where what was kept of it cannot be read, and go on where it cannot be kept."""
+    kept = compiled._cache
+
+    def forgiving(work: Callable[..., Any]) -> Callable[..., Any]:
+        def tried(*arguments: Any) -> Any:
+            try:
+                return work(*arguments)
+            except Exception as error:  # a damaged pickle raises anything
+                _tell(folder, f"{type(error).__name__}: {error}")
+                _remove(function, folder)
+                return None
+
+        return tried
+
+    kept.load_overload, kept.save_overload = forgiving(kept.load_overload), forgiving(kept.save_overload)
+
+
+def _remove(function: Callable[..., int], folder: Path) -> None:
+    """Remove what was kept of a function."""
+    code = function.__code__
+    for file in folder.rglob(f"*{code.co_name}-{code.co_firstlineno}.*"):
+        with suppress(OSError):
+            file.unlink()
+
+
+def _tell(folder: Path, error: str) -> None:
+    if folder not in _told:
+        _told.add(folder)
+        _log.warning(
+            "mbat compiles inner loops anew, which takes some seconds, because what it keeps in %s cannot be read or "
+            "written (%s). If this is told again, remove the folder, or see whether the disk is full.",
+            folder,
+            error,
+        )
 
 
 @cache

@@ -10,11 +10,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from mbat.errors import IndexBusyError, IndexFolderError
+from mbat.errors import IndexBusyError
+from mbat.refusals import NOTHING_CHANGED, as_folder_error
 
 LOCK_FILE: Final = "writer.lock"
 
@@ -32,36 +33,35 @@ def writer_lock(folder: Path) -> Iterator[None]:
     IndexFolderError
         If the folder cannot be written.
     """
-    try:
-        descriptor = _locked(folder)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_this_process()).encode(), 0)
-    except BlockingIOError:
-        raise IndexBusyError(
-            f"{folder} is being changed by {_holder(folder)}. Try again when it has finished."
-        ) from None
-    except OSError as error:
-        reason = error.strerror or error
-        raise IndexFolderError(f"{folder} cannot be changed: {reason}. Nothing was changed.") from error
-    try:
+    with ExitStack() as held:
+        with as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
+            _take(folder, held)
         yield
-    finally:
-        os.close(descriptor)
 
 
-def _locked(folder: Path) -> int:
-    """Return a descriptor of the lock file that is there now, locked as long as it is open."""
+def _take(folder: Path, held: ExitStack) -> None:
+    """Lock the lock file that is there now, for as long as it is held, and write who has it.
+
+    The file is an object from the first instant: whenever an interrupt comes, it is closed.
+    """
     path = folder / LOCK_FILE
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = held.enter_context(open(path, "r+b", buffering=0, opener=_opened))  # noqa: SIM115, the stack closes it
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # a build that failed had the lock, and removed the file
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IndexBusyError(
+                f"{folder} is being changed by {_holder(folder)}. Try again when it has finished."
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.truncate()
+            file.write(json.dumps(_this_process()).encode())
+            return
+        held.close()  # a build that failed had the lock, and removed the file
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT, 0o666)
 
 
 def _this_process() -> dict[str, str | int]:

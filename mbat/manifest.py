@@ -5,12 +5,14 @@ It is written when an index is built, and put in place at once: so a new index t
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from mbat import durable
 from mbat.errors import IndexNotFoundError, IndexVersionError
+from mbat.refusals import as_folder_error, check_name
 from mbat.sealing import MOST_TEXT, Fields, check_seal, damaged, sealed, unsealed
 
 FOLDER_FORMAT: Final = 2
@@ -62,17 +64,15 @@ class Manifest:
             If it was made by a version with another layout.
         IndexDamagedError
             If it is not what was written.
+        IndexFolderError
+            If it cannot be read.
         """
-        path = folder / MANIFEST_FILE
-        if not path.is_file():
-            what = "is no mbat index: it has no manifest.json" if folder.is_dir() else "does not exist"
-            what = "is a file, and an mbat index is a folder" if folder.is_file() else what
-            raise IndexNotFoundError(f"{folder} {what}. Make an index with: mbat index FILE -o {folder}")
-        place = str(path)
+        check_name(folder)
+        place = str(folder / MANIFEST_FILE)
         try:
-            with path.open(encoding="utf-8") as file:
-                fields = unsealed(file.read(MOST_TEXT), place)
-        except (OSError, UnicodeDecodeError) as error:
+            with as_folder_error(f"{folder} cannot be read"):
+                fields = unsealed(_text(folder), place)
+        except UnicodeDecodeError as error:
             raise damaged(place, str(error)) from error
         version = fields.get("format_version")
         if type(version) is int and version != FOLDER_FORMAT:
@@ -85,3 +85,19 @@ class Manifest:
         return cls(
             told.take("format_version", int), told.take("library_version", str), told.name("database", _DATABASE)
         )
+
+
+def _text(folder: Path) -> str:
+    try:
+        with (folder / MANIFEST_FILE).open(encoding="utf-8") as file:
+            return file.read(MOST_TEXT)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        what = "is no mbat index: it has no manifest.json" if folder.is_dir() else "does not exist"
+        what = "is a file, and an mbat index is a folder" if folder.is_file() else what
+        advice = f"Make an index with: mbat index FILE -o {folder}"
+        if any(re.fullmatch(_DATABASE, path.name) for path in folder.glob("documents-*")):
+            advice = (
+                "If its making was cut short, index the documents again; if the file was lost, "
+                "mbat verify --repair writes it anew."
+            )
+        raise IndexNotFoundError(f"{folder} {what}. {advice}") from None

@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.choosing import is_exact
-from mbat.content import Recall, Segment
+from mbat.content import Content, Recall, Segment
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
 from mbat.segments import Segments, load_segments
@@ -21,6 +21,7 @@ from mbat.store import Store
 
 if TYPE_CHECKING:
     from mbat.index import Index
+    from mbat.reading import View
 
 BUILD_QUERIES: Final = 100
 """Documents searched for when vectors have been written."""
@@ -93,18 +94,21 @@ def evaluate(index: Index, queries: int = 1000, effort: float | None = None) -> 
     ParameterError
         If there are no documents.
     """
-    path = index.path
-    rows, documents = index._reader.read(lambda view: _sampled(view.store, queries))
-    if not documents:
-        raise ParameterError(f"{path} has no documents to search for.")
-    recall = index._reader.read(lambda view: _recall(view.segments, rows, view.encoder.encode(documents), effort))
+
+    def measured(view: View) -> tuple[Content, list[Any], Recall]:
+        rows, documents = _sampled(view.store, queries)
+        if not documents:
+            raise ParameterError(f"{index.path} has no documents to search for.")
+        return view.content, documents, _recall(view.segments, rows, view.encoder.encode(documents), effort)
+
+    content, documents, recall = index._reader.read(measured)
     index.search(documents[0], _K, effort=effort)
     single = [_seconds(lambda one=one: index.search(one, _K, effort=effort)) for one in documents]
     together = _seconds(lambda: index.search_batch(documents, _K, effort=effort))
     median, most, nearly_all = np.percentile(np.array(single) * 1e3, [50, 90, 99]).round(3).tolist()
     return Evaluation(
-        documents=len(index),
-        kind=index.content.kind,
+        documents=content.documents,
+        kind=content.kind,
         effort=effort,
         queries=len(documents),
         recall_at_1=round(recall.at_1, 4),
@@ -143,7 +147,7 @@ def _others(
     scores, found = segments.search(vectors, _K + 1, effort)
     itself = found == rows[:, None]
     itself[:, -1] |= ~itself.any(axis=1)
-    shape = len(rows), _K
+    shape = len(rows), found.shape[1] - 1
     return scores[~itself].reshape(shape), found[~itself].reshape(shape)
 
 

@@ -16,6 +16,7 @@ from mbat.errors import DocumentError, ParameterError
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index
+from mbat.refusals import foreign
 from mbat.sources import Record
 from mbat.store import Stored
 
@@ -69,7 +70,7 @@ def put_documents(
         encoder = encoder_of_index(change.store, change.before, folder, known)
         arrivals = _Arrivals(change, replacing)
         done = 0
-        for batch in _distinct(records):
+        for batch in _distinct(foreign(records)):
             arrivals.take(batch)
             done += len(batch)
             progress("read", done, None)
@@ -80,8 +81,7 @@ def put_documents(
                 segments = change.rewrite(keep, encoder, kind, progress)
             except DocumentError as error:
                 after = change.before.segments[keep - 1].last if keep else 0
-                position = arrivals.positions[row_of(change.store, after, error) - arrivals.first_row]
-                raise DocumentError(error.reason, error.path, position) from None
+                raise arrivals.located(error, row_of(change.store, after, error)) from None
             change.commit(segments, numbered=arrivals.numbered)
         return arrivals.changes()
 
@@ -96,7 +96,7 @@ def drop_documents(folder: Path, ids: Iterable[str]) -> int:
     """
     with changing(folder) as change:
         dropped = 0
-        for batch in batched(ids, BATCH):
+        for batch in batched(foreign(ids), BATCH):
             found = change.store.found(list(set(batch)), damaged_too=True)
             change.store.drop([stored.row for stored in found.values()])
             dropped += len(found)
@@ -136,6 +136,13 @@ class _Arrivals:
         self._seen += len(records)
         self._replaced += len(replaced)
         self._added += len(new) - len(replaced)
+
+    def located(self, error: DocumentError, row: int) -> DocumentError:
+        """Return the error of the document in a row with its place among those given, or its id if it was there."""
+        if row >= self.first_row:
+            return DocumentError(error.reason, error.path, self.positions[row - self.first_row])
+        one = self._store.by_rows([row])[row].id
+        return DocumentError(f"{error.reason}, in the document {one!r:.80} of the index", error.path)
 
     def _refuse(self, there: Stored) -> NoReturn:
         if there.row < self.first_row:

@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from mbat.building import library_version
-from mbat.changing import Change, remove_orphans, told_as_folder_error
+from mbat.changing import Change, remove_orphans
 from mbat.choosing import chosen_kind
 from mbat.content import Content
+from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
 from mbat.encoder_files import encoder_of, encoder_parts, unfitted_encoder_of
 from mbat.errors import IndexDamagedError, IndexNotFoundError
@@ -16,12 +17,22 @@ from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, Manifest
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.store import Store
 from mbat.writable_store import WritableStore
 
 
-def repair_index(folder: Path, progress: Progress = silent) -> Content:
+def repair_index(folder: Path, progress: Progress = silent, text: TextFunction | None = None) -> Content:
     """Make anew all that can be made of the documents: manifest, content, statistics where needed, and vectors.
+
+    Parameters
+    ----------
+    folder : Path
+        The index.
+    progress : callable
+        Told how far the work is.
+    text : callable, optional
+        The text embedder of the index's encoder, if that has one.
 
     Returns
     -------
@@ -36,19 +47,21 @@ def repair_index(folder: Path, progress: Progress = silent) -> Content:
         If documents themselves are damaged: they cannot be made of anything else.
     IndexBusyError, IndexFolderError
         If it is being changed, or cannot be written.
+    ParameterError
+        If the text embedder is missing, or is one too many.
     """
     manifest, whole = _manifest(folder)
-    with writer_lock(folder), told_as_folder_error(folder):
+    with writer_lock(folder), as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
         path = folder / manifest.database
         if not path.is_file():
             raise IndexDamagedError(f"The documents, {path}, are missing; index them again.")
-        with WritableStore.open(path) as store:
+        with _opened(path, whole) as store:
             store.reindex()
             _check_documents(store)
             change = Change(folder, store, _content(store))
             try:
-                encoder = _encoder(change, progress)
-                kind, _ = chosen_kind(change.before.kind, len(store), encoder.dim)
+                encoder = _encoder(change, progress, text)
+                kind, _ = chosen_kind(change.before.kind)
                 made = {"kind": kind, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
                 content = change.commit(change.rewrite(0, encoder, kind, progress), **made, dim=encoder.dim)
             except BaseException:
@@ -69,6 +82,18 @@ def _manifest(folder: Path) -> tuple[Manifest, bool]:
         if len(databases) != 1:
             raise
         return Manifest(FOLDER_FORMAT, library_version(), databases[0]), False
+
+
+def _opened(path: Path, whole: bool) -> WritableStore:
+    """Open the store; without a manifest, one that cannot be used is what an index is at first."""
+    try:
+        return WritableStore.open(path)
+    except IndexDamagedError:
+        if whole:
+            raise
+        raise IndexDamagedError(
+            f"{path.parent} holds an index whose making was cut short; index the documents again."
+        ) from None
 
 
 def _check_documents(store: Store) -> None:
@@ -98,11 +123,11 @@ def _content(store: Store) -> Content:
     )
 
 
-def _encoder(change: Change, progress: Progress) -> Encoder:
+def _encoder(change: Change, progress: Progress, text: TextFunction | None) -> Encoder:
     """Return the index's encoder, with statistics of its documents if its own are damaged."""
     parts = change.store.encoder()
     with suppress(IndexDamagedError):
-        return encoder_of(*parts, str(change.folder))
-    encoder = change.fitted(unfitted_encoder_of(parts[0], str(change.folder)), progress)
+        return encoder_of(*parts, str(change.folder), text)
+    encoder = change.fitted(unfitted_encoder_of(parts[0], str(change.folder), text), progress)
     change.store.put_encoder(*encoder_parts(encoder))
     return encoder

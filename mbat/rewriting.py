@@ -14,21 +14,26 @@ from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index, golden_vector
 
 
-def compact_index(folder: Path, known: Encoder, progress: Progress = silent) -> Content:
-    """Give the space of dropped documents back, and bring all vectors into one segment; return what the index holds.
+def compact_index(folder: Path, known: Encoder, progress: Progress = silent) -> bool:
+    """Give the space of dropped documents back, and bring all vectors into one segment.
+
+    Returns
+    -------
+    bool
+        Whether the space is given back. While readers are in the middle of an older state it is kept for them, and is
+        given back when the index is closed by all, or compacted again.
 
     Raises
     ------
     IndexBusyError, IndexFolderError
-        See `mbat.changing.changing`; nothing has changed.
+        See `mbat.changing.changing`; the message tells what was changed, if anything.
     """
     with changing(folder) as change:
         content = change.before
         if len(content.segments) > 1 or len(change.store.dropped()):
             encoder = encoder_of_index(change.store, content, folder, known)
-            content = change.commit(change.rewrite(0, encoder, content.kind, progress))
-        change.shrink()
-        return content
+            change.commit(change.rewrite(0, encoder, content.kind, progress))
+        return change.shrink()
 
 
 def rebuild_index(
@@ -69,7 +74,7 @@ def rebuild_index(
             change.store.put_encoder(*encoder_parts(encoder))
         chosen, reason = change.before.kind, change.before.reason
         if kind is not None:
-            chosen, reason = chosen_kind(kind, len(change.store), encoder.dim)
+            chosen, reason = chosen_kind(kind)
         segments = change.rewrite(0, encoder, chosen, progress)
         made = {"kind": chosen, "reason": reason, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
         return change.commit(segments, **made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ import orjson
 
 from mbat.asking import Question, Weights, question_vectors
 from mbat.encoder import Encoder
+from mbat.errors import ParameterError
 from mbat.explaining import Explanation, Part
+from mbat.given import check_search
 from mbat.reading import View
 from mbat.sealing import damaged
 
@@ -55,6 +57,34 @@ class Request:
     effort: float | None
     weights: Weights
     explain: bool
+
+
+def request_of(
+    k: int,
+    where: str | None,
+    weights: Mapping[str, float] | None,
+    ignore: Iterable[str],
+    explain: bool,
+    effort: float | None,
+) -> Request:
+    """Return the arguments of a search, checked but for the weights; see `mbat.Index.search`."""
+    check_search(k, effort)
+    chosen = Weights(weights or {}, ignore if isinstance(ignore, str) else tuple(ignore))
+    return Request(k, None if where is None else _parsed(where), effort, chosen, explain)
+
+
+def _parsed(where: str) -> Filter:
+    from mbat.filters import parse_filter
+
+    return parse_filter(where)
+
+
+def documents_by_ids(view: View, ids: Sequence[str]) -> dict[str, Any]:
+    """Return documents of an index by their ids, or raise ParameterError if one is not there."""
+    stored = view.store.found(ids)
+    if missing := [one for one in ids if one not in stored]:
+        raise ParameterError(f"There is no document with the id {missing[0]!r} to be like or unlike.")
+    return {one: orjson.loads(stored[one].text) for one in ids}
 
 
 class Searcher:

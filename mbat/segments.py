@@ -94,6 +94,8 @@ def load_segment(folder: Path, segment: Segment, dim: int) -> VectorIndex:
         vectors = load_index(segment.kind, folder / segment.name)
     except (IndexFileError, ValueError, OSError) as error:
         check_sizes(folder, segment)  # it may have gone in this moment
+        for name in segment.files:
+            (folder / name).open("rb").close()  # or the system refuses it
         raise damaged(str(folder / segment.name), str(error)) from error
     except MissingFaissError as error:
         raise MissingExtraError(str(error)) from error
@@ -119,7 +121,7 @@ class Segments(NamedTuple):
     def search(
         self, queries: Vectors, k: int, effort: float | None = None, allowed: Rows | None = None
     ) -> tuple[Vectors, Rows]:
-        """Return the k best rows for each query, equal scores by row; -inf and -1 where there are no more.
+        """Return the best rows for each query, equal scores by row: k, or all if there are fewer; -inf and -1 for none.
 
         Parameters
         ----------
@@ -135,6 +137,7 @@ class Segments(NamedTuple):
         ParameterError
             If k or effort is out of range.
         """
+        k = min(k, max(1, sum(len(vectors) for _, vectors in self.parts)))
         scores = [np.zeros((len(queries), 0), dtype=np.float32)]
         rows = [np.zeros((len(queries), 0), dtype=np.int64)]
         for segment, vectors in self.parts:
@@ -147,8 +150,8 @@ class Segments(NamedTuple):
                     found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
             except ValueError as error:
                 raise ParameterError(str(error)) from None
-            except IndexFileError as error:
-                raise damaged(segment.name, str(error)) from error
+            except (IndexFileError, RuntimeError) as error:  # the second is what FAISS raises
+                raise damaged(segment.name, str(error).rpartition("\n")[2]) from error
             if not np.isfinite(found[0][found[1] >= 0]).all():
                 raise damaged(segment.name, "it has vectors with numbers that are not finite")
             scores.append(found[0])

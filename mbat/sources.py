@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
 import orjson
 
-from mbat.complaints import check_document
+from mbat.complaints import check_document, checked_row
 from mbat.errors import DocumentError, SourceError
 from mbat.extras import extra_module
 from mbat.json_arrays import split_array
@@ -164,7 +164,7 @@ class Reader:
         ids: list[str | None] = []
         for at, row in enumerate(rows.documents(self._id_steps[0]), start=number):
             try:
-                ids.append(self._id(_checked_row(row)))
+                ids.append(self._id(checked_row(row)))
             except ValueError as error:
                 raise SourceError(f"{_place(name, at)}{_reason(error)}") from None
         return ids
@@ -215,17 +215,11 @@ def _parsed(content: Any) -> tuple[bytes, Any]:
     """Return the JSON text and the document of what stands for one."""
     if isinstance(content, bytes):
         return content, orjson.loads(content)
-    document = _checked_row(content)
+    document = checked_row(content)
     text = orjson.dumps(document)
     if b"null" in text:  # which is also what a number is written as that is not finite
         check_document(document)
     return text, document
-
-
-def _checked_row(row: Any) -> Any:
-    if isinstance(row, DocumentError):
-        raise row
-    return row
 
 
 def _texts(name: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -17,7 +17,20 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mbat.database import APPLICATION, NO_ROOM, SCHEMA, checksum, connected, has_log, stamp, storable
+from mbat.database import (
+    APPLICATION,
+    NO_ROOM,
+    PASSING,
+    SCHEMA,
+    SURROUNDINGS,
+    checksum,
+    code_of,
+    connected,
+    has_log,
+    stamp,
+    storable,
+    stored_text,
+)
 from mbat.errors import IndexDamagedError, IndexFolderError
 from mbat.sealing import damaged
 
@@ -26,6 +39,10 @@ _MOST_VARIABLES: Final = 500
 
 class NoRoomError(IndexFolderError):
     """The disk has no room for what SQLite needs to read, or cannot be read."""
+
+
+class PassingError(IndexFolderError):
+    """The file cannot be read in this state; where another process has just left it so, opening it anew helps."""
 
 
 class Stored(NamedTuple):
@@ -75,8 +92,24 @@ class Store:
         return cls._opened(path, f"mode=ro{'&immutable=1' if frozen else ''}", frozen)
 
     @classmethod
+    def of_now(cls, path: Path) -> Self:
+        """Open a store to read it as it is at this moment, whatever comes after."""
+        store = cls.open(path)
+        try:
+            store.begin()
+            store.any_version()  # the moment is that of the first look
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
     def _opened(cls, path: Path, how: str, frozen: bool = False) -> Self:
-        store = cls(connected(path, how), path, frozen)
+        try:
+            store = cls(connected(path, how), path, frozen)
+        except IndexFolderError:
+            path.stat()  # FileNotFoundError if it has gone in this moment
+            raise
         with store._checked():
             store._connection.execute("PRAGMA query_only = ON")
         return store
@@ -95,6 +128,8 @@ class Store:
 
     def begin(self) -> None:
         """Read what is there at this moment until `end`."""
+        if self._connection.in_transaction:
+            self.end()  # an interrupt kept it from its end
         with self._reading():
             self._connection.execute("BEGIN")
 
@@ -151,12 +186,13 @@ class Store:
 
     def found(self, ids: Sequence[str], damaged_too: bool = False) -> dict[str, Stored]:
         """Return the documents with some ids, by id."""
-        found = self._select("id", [one for one in ids if storable(one)])
+        texts = [text for one in ids if (text := stored_text(one)) is not None]
+        found = self._select("id", "CAST(? AS TEXT)", texts)
         return {stored.id: stored if damaged_too else self._whole(stored) for stored in found}
 
     def by_rows(self, rows: Sequence[int]) -> dict[int, Stored]:
         """Return the documents in some rows, by row."""
-        return {stored.row: self._whole(stored) for stored in self._select("row", rows)}
+        return {stored.row: self._whole(stored) for stored in self._select("row", "?", rows)}
 
     def after(self, row: int = 0) -> Iterator[Stored]:
         """Yield all documents in higher rows, by row."""
@@ -183,14 +219,17 @@ class Store:
         """Return what SQLite finds wrong with the file."""
         try:
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
+            told = self._told(error)
+            if not isinstance(told, IndexDamagedError):
+                raise told from error
             found = [str(error)]
         return [] if found == ["ok"] else found
 
-    def _select(self, column: str, values: Sequence[object]) -> Iterator[Stored]:
+    def _select(self, column: str, mark: str, values: Sequence[object]) -> Iterator[Stored]:
         for start in range(0, len(values), _MOST_VARIABLES):
             some = values[start : start + _MOST_VARIABLES]
-            marks = ",".join("?" * len(some))
+            marks = ",".join([mark] * len(some))
             found = self._read(f"SELECT row, id, document, checksum FROM documents WHERE {column} IN ({marks})", some)
             yield from map(_stored, found)
 
@@ -211,15 +250,24 @@ class Store:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            if "unable to open" in str(error) and has_log(self.path):
-                raise IndexFolderError(
-                    f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
-                    "killed, and it may not be written here. Open it once as a user who may write it."
-                ) from error
-            if isinstance(error, sqlite3.OperationalError) and str(error) in NO_ROOM:
-                raise NoRoomError(f"{self.path} cannot be read: {error}.") from error
-            raise damaged(str(self.path), str(error)) from error
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.Error) -> IndexFolderError:
+        """Return what is to be said of an error of SQLite."""
+        code, sentence = code_of(error), f"{self.path} cannot be read: {error}."
+        if code == sqlite3.SQLITE_CANTOPEN and has_log(self.path):
+            return PassingError(
+                f"{self.path.parent} holds changes that are not folded in, because a process that made them was "
+                "killed, and it may not be written here. Open it once as a user who may write it."
+            )
+        if code in PASSING:
+            return PassingError(sentence)
+        if code in NO_ROOM:
+            return NoRoomError(sentence)
+        if code in SURROUNDINGS:
+            return IndexFolderError(f"{sentence} Another program may hold it; try again.")
+        return damaged(str(self.path), str(error))
 
     @contextmanager
     def _checked(self) -> Iterator[None]:
@@ -238,5 +286,5 @@ class Store:
 
 def _stored(found: tuple[Any, ...]) -> Stored:
     row, one, text, written = found
-    whole = type(one) is str and type(text) is bytes and written == checksum(one, text)
+    whole = type(one) is str and type(text) is bytes and storable(one) and written == checksum(one, text)
     return Stored(row, one, text, whole)

@@ -17,6 +17,7 @@ from mbat.encoder import Encoder
 from mbat.errors import IndexDamagedError, IndexFolderError
 from mbat.manifest import Manifest
 from mbat.reading import encoder_of_index
+from mbat.refusals import as_folder_error
 from mbat.sealing import damaged, file_record
 from mbat.segments import check_sizes, load_segment
 from mbat.store import Store
@@ -47,12 +48,13 @@ def verify_index(folder: Path, text: TextFunction | None = None) -> list[str]:
     except IndexDamagedError as error:
         return [str(error)]
     path = folder / manifest.database
-    if not path.is_file():
-        return [f"The documents, {path}, are missing."]
     try:
-        with Store.open(path) as store:
-            store.begin()
-            return list(_findings(folder, store, text))
+        with as_folder_error(f"{folder} cannot be read"):
+            if not path.is_file():
+                return [f"The documents, {path}, are missing."]
+            with Store.open(path) as store:
+                store.begin()
+                return list(_findings(folder, store, text))
     except IndexDamagedError as error:
         return [str(error)]
 

@@ -12,9 +12,9 @@ from typing import Final, Self
 
 from mbat import durable
 from mbat.database import APPLICATION, SCHEMA, checksum, connected, storable
-from mbat.errors import IndexFolderError, ParameterError
+from mbat.errors import IndexDamagedError, IndexFolderError, MbatError, ParameterError
 from mbat.sealing import damaged
-from mbat.store import NoRoomError, Store
+from mbat.store import NoRoomError, PassingError, Store
 
 _ROWS: Final = 128
 
@@ -59,18 +59,22 @@ class WritableStore(Store):
                 raise ParameterError(f"The id {one!r} has half of a surrogate pair; ids are Unicode text.")
         rows = range(first_row, first_row + len(ids))
         values = list(zip(rows, ids, texts, map(checksum, ids, texts), strict=True))
-        try:
-            with self._writing():
-                for start in range(0, len(values), _ROWS):  # many rows at once: the interpreter is given up once
-                    some = values[start : start + _ROWS]
-                    marks = ",(?,?,?,?)" * len(some)
+        for start in range(0, len(values), _ROWS):  # many rows at once: the interpreter is given up once
+            some = values[start : start + _ROWS]
+            marks = ",(?,?,?,?)" * len(some)
+            try:
+                with self._writing():
                     self._connection.execute(f"INSERT INTO documents VALUES {marks[1:]}", list(chain(*some)))
-        except sqlite3.IntegrityError:
-            raise ParameterError(f"The id {self._twice(ids)!r} is given to two documents; ids must differ.") from None
+            except sqlite3.IntegrityError as error:
+                raise self._refused(some[0][0], [one for _, one, _, _ in some], error) from None
 
-    def _twice(self, ids: Sequence[str]) -> str:
-        repeated = [one for one, count in Counter(ids).items() if count > 1]
-        return repeated[0] if repeated else next(one for one in ids if one in self)
+    def _refused(self, first_row: int, ids: Sequence[str], error: sqlite3.IntegrityError) -> MbatError:
+        """Return the error that names the id for which a statement was refused, of which some rows may be there."""
+        counts, there = Counter(ids), self.found(ids, damaged_too=True)
+        for one in ids:
+            if counts[one] > 1 or (one in there and there[one].row < first_row):
+                return ParameterError(f"The id {one!r} is given to two documents; ids must differ.")
+        return damaged(str(self.path), str(error))
 
     def drop(self, rows: Sequence[int]) -> None:
         """Drop documents, and remember that segments still have their vectors."""
@@ -97,9 +101,12 @@ class WritableStore(Store):
             self._connection.execute("INSERT INTO encoder VALUES (?, ?)", (parameters, statistics))
 
     def reindex(self) -> None:
-        """Make the index of ids anew."""
+        """Make the index of ids anew, to stay: so that documents found damaged can be deleted by their ids."""
         with self._writing():
             self._connection.execute("REINDEX")
+        self.commit()
+        with self._writing():
+            self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """Make the change to stay."""
@@ -114,18 +121,34 @@ class WritableStore(Store):
         self.close()
         durable.sync(self.path)
 
-    def shrink(self) -> None:
-        """Give the space of dropped documents back."""
-        with durable.step("shrinking"), self._writing():
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def shrink(self) -> bool:
+        """Give the space of dropped documents back; tell whether it is, and not kept for those who are reading.
+
+        Raises
+        ------
+        IndexFolderError
+            If there is no room to do it in; the documents are as they were.
+        """
+        try:
+            with durable.step("shrinking"):
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                (kept, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            if isinstance(told := self._told(error), IndexDamagedError):
+                raise told from error
+            raise IndexFolderError(
+                f"The space of dropped documents in {self.path.parent} cannot be given back: {error}. Documents and "
+                "vectors are whole; compact again when this is mended."
+            ) from error
+        return not kept
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             with super()._reading():
                 yield
-        except NoRoomError as error:
+        except (NoRoomError, PassingError) as error:
             raise IndexFolderError(f"{error} Nothing was changed.") from error
 
     @contextmanager
@@ -138,5 +161,5 @@ class WritableStore(Store):
             raise IndexFolderError(
                 f"The documents cannot be written to {self.path.parent}: {error}. Nothing was changed."
             ) from error
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             raise damaged(str(self.path), str(error)) from error

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 
 from mbat import DocumentError, Encoder, ParameterError
-from mbat.arrow import ArrowRows
+from mbat.arrow import ArrowRows, table_rows
 from mbat.columns import Walker
 from mbat.paths import PathTable
 from tests.arrow_strategies import Case, cases
@@ -166,6 +166,8 @@ NO_FORM = "has no form in JSON"
         (pa.map_(pa.string(), pa.binary()), '$.a.""', "a column of type binary has no form in JSON"),
         (pa.uuid(), "$.a", "a column of type extension<arrow.uuid> has no form in JSON"),
         (pa.struct([pa.field("b", pa.int8())] * 2), "$.a", "two columns are called 'b'; rename one"),
+        (pa.timestamp("s", "No/Where"), "$.a", "a column of type timestamp[s, tz=No/Where] cannot be read, Cannot lo"),
+        (pa.dictionary(pa.int8(), pa.list_(pa.string_view())), "$.a", "a column of type dictionary<values=list<item: "),
     ],
 )  # fmt: skip
 def test_a_column_that_json_has_no_form_for_is_refused_by_its_path(kind: Any, path: str, reason: str) -> None:
@@ -210,8 +212,8 @@ def map_with_a_key_twice() -> Any:
     [
         (pa.array([1.0, float("nan")]), "$.a", "nan is not a JSON number; leave the field out or write null"),
         (pa.array([[1.0, 2.0], [3.0, float("-inf")]]), "$.a[1]", "-inf is not a JSON number"),
-        (damaged_text(), "$.a", "the column is damaged, Invalid UTF8 sequence"),
-        (damaged_dictionary(), "$.a", "the column is damaged, "),
+        (damaged_text(), "$.a", "the column cannot be read, Invalid UTF8 sequence"),
+        (damaged_dictionary(), "$.a", "the column cannot be read, "),
         (map_with_a_key_twice(), "$.a.m", "the key 'k' stands twice in a map"),
         (pa.array([0, 2**62], pa.timestamp("s")), "$.a", "a value of type timestamp[s] is out of the range of dates"),
     ],
@@ -226,6 +228,38 @@ def test_a_row_that_is_no_json_is_named_with_its_path(array: Any, path: str, rea
         assert (caught.value.position, caught.value.path) == (1500, path)
         assert caught.value.reason.startswith(reason)
     assert encoder.statistics is before
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 1]), pa.array(["a", "b"]).cast(pa.string_view())),
+        pa.RunEndEncodedArray.from_arrays([1, 2, 3, 4], pa.array(["a", "b", None, "b"]).dictionary_encode()),
+        pa.RunEndEncodedArray.from_arrays([1, 2, 3, 4], pa.array(["a", "b", None, "b"]).cast(pa.string_view())),
+        pa.RunEndEncodedArray.from_arrays([2, 4, 5, 6, 7], pa.array(["b", "a", "b", None, "b"])).slice(3),
+    ],
+    ids=["dictionary of views", "runs of a dictionary", "runs of views", "a slice of runs"],
+)
+def test_what_is_encoded_twice_stands_for_its_values(array: Any) -> None:
+    expected = ENCODER.encode([{"x": "a"}, {"x": "b"}, {}, {"x": "b"}]).tobytes()
+    assert ENCODER.encode_table(pa.table({"x": array})).tobytes() == expected
+
+
+def test_rows_beside_one_that_is_no_document_keep_their_nulls() -> None:
+    table = pa.table({"a": [1, None], "at": pa.array([2**62, None], pa.timestamp("s"))})
+    (rows,) = table_rows(table, "null")
+    bad, good = rows.documents()
+    assert isinstance(bad, DocumentError)
+    assert good == {"a": None, "at": None}
+
+
+def test_a_map_with_a_key_twice_is_no_document_and_the_rows_beside_it_are() -> None:
+    twice = pa.array([[], [[("k", 1)], [("k", 1), ("a b", 2), ("k", 3)]], None], pa.list_(pa.map_(pa.string(), "int8")))
+    (rows,) = table_rows(pa.table({"a": twice}))
+    first, bad, last = rows.documents()
+    assert (first, last) == ({"a": []}, {})
+    assert isinstance(bad, DocumentError)
+    assert (bad.reason, bad.path) == ("the key 'k' stands twice in a map", "$.a[1]")
 
 
 @pytest.mark.parametrize("table", [3, DOCUMENTS, None, "a.parquet", [TABLE], pa.chunked_array([[1]])])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +17,10 @@ import mbat
 from mbat import Changes, Encoder, Index
 from mbat.changing import kept_segments
 from mbat.content import Content, Segment
+from mbat.database import checksum
+from mbat.putting import put_documents
+from mbat.rewriting import compact_index
+from mbat.sources import Record
 from mbat_indexes import KINDS
 from tests.test_index import COUNTRIES, NAMES
 
@@ -189,6 +196,10 @@ def test_ids_of_documents_to_delete_are_checked(tmp_path: Path) -> None:
             index.delete(["0", 1])  # type: ignore[list-item]
         assert index.delete(["\ud800"]) == 0
         assert len(index) == 3
+        with pytest.raises(mbat.ParameterError, match=r"ids is a list of ids; None is not\."):
+            index.delete(None)  # type: ignore[arg-type]
+        with pytest.raises(mbat.ParameterError, match=r"An id is a string; 5 is not\."):
+            index.get(5)  # type: ignore[arg-type]
         with pytest.raises(mbat.ParameterError, match="upsert needs the ids"):
             index.upsert([1], None)  # type: ignore[arg-type]
 
@@ -275,3 +286,72 @@ def test_any_changes_leave_what_a_dictionary_would_hold(
         assert contents(index) == expected
     check(index, expected)
     index.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_for_more_than_there_are_takes_no_memory_for_them(kind: str, tmp_path: Path) -> None:
+    with make(tmp_path, 12, kind) as index:
+        index.add([person(12)])
+        index.delete(["3"])
+        expected = [hit.id for hit in index.search(person(5), k=12, effort=1.0)]
+        for k in (13, 10**12, 2**70):
+            assert [hit.id for hit in index.search(person(5), k=k, effort=1.0)] == expected
+            assert [hit.id for hit in index.search(person(5), k=k, where="number = 12")] == ["12"]
+        index.delete(expected)
+        assert index.search(person(5), k=10**12) == []
+
+
+def test_a_document_of_before_that_cannot_be_encoded_any_more_is_named_by_its_id(tmp_path: Path) -> None:
+    with make(tmp_path, 3) as index:
+        text = orjson.dumps(DEEP)
+        with closing(sqlite3.connect(index.path / index.manifest.database)) as connection, connection:
+            values = text, checksum("1", text)
+            connection.execute("UPDATE documents SET document = ?, checksum = ? WHERE id = '1'", values)
+        with pytest.raises(mbat.DocumentError, match=r"nested deeper .* in the document '1' of the index") as old:
+            index.add([person(7), person(8), person(9)])
+        assert old.value.position is None
+
+
+def test_what_was_measured_of_vectors_goes_with_them(tmp_path: Path) -> None:
+    with make(tmp_path, 300, "hnsw") as index:
+        assert index.content.recall is not None
+        index.delete(map(str, range(300)))
+        index.compact()
+        assert index.content.recall is None
+
+
+def test_an_index_that_was_closed_is_not_opened_again_unasked(tmp_path: Path) -> None:
+    index = make(tmp_path, 3)
+    index.close()
+    index.close()
+    for use in (
+        lambda: index.search(1),
+        lambda: list(index.items()),
+        lambda: index.get("1"),
+        lambda: index.add([1]),
+        lambda: index.upsert([1], ["1"]),
+        lambda: index.delete(["1"]),
+        index.compact,
+        index.rebuild,
+        index.verify,
+        lambda: len(index),
+    ):
+        with pytest.raises(mbat.IndexFolderError, match=r"a\.mbat was closed\. Open it again with Index\.open\."):
+            use()
+    with Index.open(index.path) as again:
+        check(again, {str(i): person(i) for i in range(3)})
+
+
+def test_a_writer_keeps_the_text_embedder_it_was_opened_with_when_another_refits(tmp_path: Path) -> None:
+    def embed(texts: list[str]) -> Any:
+        return np.array([[len(text), 1.0] for text in texts])
+
+    with Index.create(tmp_path / "a.mbat", ["some words"], encoder=Encoder(dim=32, text=embed)) as index:
+        known = index.encoder
+        index.rebuild(refit=True)
+        assert index.encoder != known
+        records = [Record(None, b'"more words"', "more words")]
+        assert put_documents(index.path, records, known, replacing=False).added == 1
+        index.delete(["0"])
+        assert compact_index(index.path, known) is True
+        assert index.verify() == []

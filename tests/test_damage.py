@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mbat
@@ -18,6 +19,7 @@ from mbat import Encoder, Index
 from mbat.content import Content
 from mbat.encoder_files import encoder_parts
 from mbat.repairing import repair_index
+from mbat.segments import Segments
 from mbat.verifying import verify_index
 from tests.damaging import DOCUMENTS
 from tests.test_durability import memory, outcomes
@@ -147,6 +149,19 @@ def test_an_encoder_that_is_damaged_learns_anew_from_the_documents(tmp_path: Pat
         assert index.encoder == before
 
 
+def test_an_error_within_faiss_is_a_sentence_of_damage(path: Path) -> None:
+    class Broken:
+        kind, dim = "flat", 32
+
+        def search(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("Error in somewhere.cpp:3\nError: 'true' failed")
+
+    found: Any = Broken()
+    first = content(path).segments[0]
+    with pytest.raises(mbat.IndexDamagedError, match=f"{first.name} is damaged: Error: 'true' failed"):
+        Segments([(first, found)], np.zeros(0, dtype=np.int64)).search(ENCODER.encode([1]), 3)
+
+
 def test_a_manifest_that_is_lost_is_written_anew(path: Path) -> None:
     (path / "manifest.json").unlink()
     with pytest.raises(mbat.IndexNotFoundError, match="is no mbat index"):
@@ -168,3 +183,56 @@ def test_a_file_outside_the_folder_is_never_named(name: str, path: Path) -> None
         put(path, replace(before, segments=(segment, *before.segments[1:])))
         with pytest.raises(mbat.IndexDamagedError, match="its name"):
             Index.open(path)
+
+
+@pytest.mark.parametrize("of_table", [True, False])
+def test_an_id_that_is_no_text_any_more_is_named_and_can_be_deleted(of_table: bool, path: Path) -> None:
+    file = next(path.glob("documents-*.sqlite"))
+    content = bytearray(file.read_bytes())
+    (place,) = re.finditer(rb"id 17(?=\{)" if of_table else rb"id 17(?!\{)", content)
+    content[place.start()] ^= 0x80
+    file.write_bytes(content)
+    damaged_id = "\udce9d 17"
+    assert any("sqlite_autoindex_documents_1" in finding for finding in verify_index(path))
+    if of_table:
+        assert f"The document {damaged_id!r} is not what was written." in verify_index(path)
+        with pytest.raises(
+            mbat.IndexDamagedError, match=r"the document '\\udce9d 17' is not what was written\. Delete"
+        ):
+            repair_index(path)
+        with Index.open(path) as index:
+            with pytest.raises(mbat.IndexDamagedError, match="is not what was written"):
+                index.get(damaged_id)
+            assert index.delete([damaged_id]) == 1
+            assert index.add([DOCUMENTS["id 17"]], ["id 17"]).added == 1
+    else:
+        repair_index(path)
+    assert verify_index(path) == []
+    with Index.open(path) as index:
+        assert dict(index.items()) == LEFT
+
+
+def test_an_index_with_a_text_embedder_is_repaired_with_it(tmp_path: Path) -> None:
+    def embed(texts: list[str]) -> Any:
+        return np.array([[len(text), 1.0] for text in texts])
+
+    path, texts = tmp_path / "a.mbat", ["some words", "some more words"]
+    Index.create(path, texts, encoder=Encoder(dim=32, text=embed)).close()
+    flip(next(path.glob("vectors-*")), 0.5)
+    with pytest.raises(mbat.ParameterError, match="Give the function again, as text="):
+        repair_index(path)
+    with Index.repair(path, text=embed) as index:
+        assert list(index.documents()) == texts
+        assert index.verify() == []
+
+
+def test_what_is_left_of_a_first_build_that_was_cut_short_is_to_be_indexed_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbat"
+    path.mkdir()
+    (path / "documents-01234567.sqlite").write_bytes(b"")
+    with pytest.raises(mbat.IndexNotFoundError, match="If its making was cut short, index the documents again"):
+        Index.open(path)
+    with pytest.raises(mbat.IndexDamagedError, match="holds an index whose making was cut short; index the documents"):
+        repair_index(path)
+    Index.create(path, ["one"], encoder=ENCODER).close()
+    assert verify_index(path) == []

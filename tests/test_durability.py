@@ -96,7 +96,8 @@ def test_vectors_are_on_the_disk_before_the_commit_that_names_them_and_removed_a
     path, steps = tmp_path / "a.mbat", steps_of(monkeypatch)
     build_index(path, records("a", "b"), ENCODER, "flat")
     manifest = ["sync of manifest.json.partial", "rename to manifest.json", "sync of a.mbat"]
-    assert steps == ["sync of vectors", "sync of a.mbat", "commit", "sync of documents", *manifest]
+    parent = f"sync of {tmp_path.name}"
+    assert steps == [parent, "sync of vectors", "sync of a.mbat", "commit", "sync of documents", *manifest]
     steps.clear()
     put_documents(path, records("b", "c"), ENCODER, replacing=True)
     assert steps == ["sync of vectors", "sync of a.mbat", "commit", "removal of vectors"]

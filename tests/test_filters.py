@@ -505,3 +505,10 @@ def test_the_parser_is_not_imported_before_there_is_something_to_parse() -> None
     program = "import sys, mbat.filters; print('lark' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("path", "meant"), [("$.a", "a"), ("$[].a", "[].a"), ('$."b c"', '"b c"')])
+def test_a_path_from_the_root_is_told_to_begin_with_its_first_key(path: str, meant: str) -> None:
+    with pytest.raises(FilterError, match=re.escape(f"Paths begin with their first key: {meant}. A key that is $")):
+        parse_filter(f"{path} = 1")
+    assert parse_filter('"$".a = 1').matches({"$": {"a": 1}})

@@ -278,3 +278,32 @@ def test_threads_may_search_one_index_while_another_changes_it(path: Path) -> No
         index.upsert([{"name": "x", "value": 1}], ["x"])
         assert {search.result()[0].id for search in searches} == {"3"}
         assert index.search({"name": "x"}, k=1)[0].id == "x"
+
+
+def test_compacting_waits_for_no_reader_and_says_that_one_keeps_the_space(path: Path) -> None:
+    before = sum(file.stat().st_size for file in path.iterdir())
+    with Index.open(path) as index:
+        reading = index.items()
+        first = next(reading)
+        index.delete(list(BEFORE)[:30])
+        assert index.compact() is False
+        assert run(PROGRAM, "compact", "-i", path).stderr.endswith(
+            "Note: readers hold what the documents were before; the rest is given back when they end.\n"
+        )
+        assert dict([first, *reading]) == BEFORE
+        assert index.compact() is True
+    assert sum(file.stat().st_size for file in path.iterdir()) < before
+
+
+def test_compacting_without_room_says_that_the_vectors_were_brought_together(path: Path) -> None:
+    with Index.open(path) as index:
+        index.add([{"name": i, "text": "word " * 2000} for i in range(200)])
+        index.delete(["0"])
+    assert not list(path.glob("*-wal"))
+    failed = run(LIMITED + PROGRAM, str(1 << 20), "compact", "-i", path)
+    assert failed.returncode == 1, failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert "cannot be given back: disk I/O error. Documents and vectors are whole;" in failed.stderr
+    with Index.open(path) as index:
+        assert len(index.content.segments) == 1
+        assert index.verify() == []

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -258,3 +259,67 @@ def test_the_encoder_of_an_index_is_loaded_from_its_folder(made: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(made: Path) -> None:
     with pytest.raises(mbat.ParameterError, match="device is 'auto' or 'cpu'; 'gpu' is not available"):
         Index.open(made, device="gpu")
+
+
+def test_an_index_stays_the_same_one_when_the_current_folder_becomes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        Index.create(tmp_path / name / "a.mbat", [name], encoder=Encoder(dim=32)).close()
+    monkeypatch.chdir(tmp_path / "here")
+    with Index.open("a.mbat") as index:
+        monkeypatch.chdir(tmp_path / "there")
+        assert index.get("0") == "here"
+        assert index.delete(["0"]) == 1
+        assert index.verify() == []
+    with Index.open(tmp_path / "here" / "a.mbat") as here, Index.open("a.mbat") as there:
+        assert (len(here), len(there)) == (0, 1)
+
+
+def test_files_of_names_that_are_nearly_those_of_an_index_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbat"
+    Index.create(path, ["one"], encoder=Encoder(dim=32)).close()
+    mine = {
+        f"{database(path)}.bak",
+        "documents.sqlite",
+        "encoder.json",
+        "encoder.npz",
+        "manifest.json.old",
+        "vectors-0123456789ab.mine.txt",
+        "vectors.faiss",
+    }
+    for name in mine:
+        (path / name).write_text("mine")
+    left = {
+        "documents-01234567.sqlite-wal",
+        "manifest.json.partial",
+        "vectors-0123456789ab",
+        "vectors-0123456789ab.raw",
+    }
+    for name in left:
+        (path / name).write_text("of a killed process")
+    with Index.open(path) as index:
+        index.add(["two"])
+    assert files(path) & (mine | left) == mine
+    Index.create(path, ["three"], overwrite=True).close()
+    assert files(path) & (mine | left) == mine
+
+
+def test_an_encoder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(mbat.ParameterError, match=r"encoder is an mbat\.Encoder; 3 is not\."):
+        Index.create(tmp_path / "a.mbat", [1], encoder=3)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers(made: Path) -> None:
+    with Index.open(made) as index:
+        few = index.search(COUNTRIES[3], k=np.int64(2), effort=np.float32(0.5))  # type: ignore[arg-type]
+        assert [hit.id for hit in few] == [hit.id for hit in index.search(COUNTRIES[3], k=2, effort=0.5)]
+
+
+@pytest.mark.parametrize("first", [5, 200, 300])
+def test_an_id_that_is_given_twice_is_the_one_that_is_named(first: int, tmp_path: Path) -> None:
+    ids = [str(i) for i in range(1000)]
+    ids[700] = ids[first]
+    with pytest.raises(mbat.ParameterError, match=f"The id '{first}' is given to two documents"):
+        Index.create(tmp_path / "a.mbat", range(1000), ids, Encoder(dim=32))

@@ -26,6 +26,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
     monkeypatch.setattr(config, "CACHE_DIR", "")
     kernel_cache.kernel_folder.cache_clear()
+    monkeypatch.setattr(kernel_cache, "_told", set())
     yield monkeypatch
     kernel_cache.kernel_folder.cache_clear()
 
@@ -63,6 +64,44 @@ def test_without_a_folder_kernels_are_compiled_all_the_same_and_it_is_told_once(
     (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told.startswith("mbat compiles its inner loops in every process")
     assert told.endswith("cannot be written. Set NUMBA_CACHE_DIR to a folder that can.")
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("damaged", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x05", b"no pickle"])
+def test_a_damaged_kernel_is_compiled_anew_and_kept_and_it_is_told_once(
+    damaged: str, content: bytes, fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Kernel(_sum).compiled(5) == 10
+    (file,) = tmp_path.rglob(damaged)
+    for _ in range(2):
+        file.write_bytes(content)
+        assert Kernel(_sum).compiled(5) == 10
+    (told,) = warnings(caplog)
+    assert told.startswith(
+        f"mbat compiles inner loops anew, which takes some seconds, because what it keeps in {tmp_path}"
+    )
+    caplog.clear()
+    kernel_cache._told.clear()
+    assert Kernel(_sum).compiled(5) == 10
+    assert warnings(caplog) == []
+
+
+def test_a_kernel_that_cannot_be_kept_is_compiled_all_the_same_and_it_is_told(
+    fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Kernel(_sum).compiled(5) == 10
+    (index,) = tmp_path.rglob("*.nbi")
+    index.unlink()
+    index.mkdir()  # which can be neither read nor replaced, even by root
+    assert Kernel(_sum).compiled(5) == 10
+    (told,) = warnings(caplog)
+    assert "IsADirectoryError" in told
 
 
 def test_a_change_of_any_source_of_the_package_changes_the_folder(

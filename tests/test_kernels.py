@@ -199,9 +199,12 @@ def _kernel_modules() -> tuple[Any, ...]:
 def test_threads_that_need_a_kernel_at_once_compile_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
 
-    def slow_njit(**_: Any) -> Callable[[Any], Any]:
+    njit = numba.njit
+
+    def slow_njit(**options: Any) -> Callable[[Any], Any]:
         time.sleep(0.05)
-        return lambda function: [function]  # another object each time
+        made: Callable[[Any], Any] = njit(**options)  # which makes another object each time
+        return made
 
     monkeypatch.setattr(numba, "njit", slow_njit)
     kernel = Kernel(lambda x: x)

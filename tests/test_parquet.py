@@ -87,6 +87,20 @@ def test_packed_files_are_read_as_plain_ones(pack: Callable[[bytes], bytes], suf
     assert [record.document for record in Reader([name])] == DOCUMENTS
 
 
+def test_a_row_with_a_map_that_has_a_key_twice_is_named_or_skipped(capfd: pytest.CaptureFixture[str]) -> None:
+    maps = pa.array([[("k", 1)], [("k", 1), ("k", 2)]], pa.map_(pa.string(), pa.int64()))
+    name = parquet("a.parquet", pa.table({"id": ["a", "b"], "m": maps}))
+    for command in (["index", name], ["encode", name, "-o", "v.npy"]):
+        assert mbat(*command) == 1
+        told = "Error: a.parquet, row 2, at $.m: the key 'k' stands twice in a map."
+        assert capfd.readouterr().err.splitlines()[-1] == told
+    assert mbat("index", name, "--on-error", "skip", "--id-field", "id") == 0
+    with Index.open("a.mbat") as index:
+        assert list(index.documents()) == [{"id": "a", "m": {"k": 1}}]
+    assert mbat("encode", name, "-o", "v.npy", "--on-error", "skip") == 0
+    assert np.load("v.npy").shape == (1, 1024)
+
+
 def test_vectors_of_parquet_are_those_of_json_lines_to_the_last_bit(capfd: pytest.CaptureFixture[str]) -> None:
     Path("a.jsonl").write_bytes(lines())
     assert mbat("encode", "a.jsonl", "-o", "json.npy") == 0
@@ -140,7 +154,7 @@ NAN = "nan is not a JSON number; leave the field out or write null."
     ("table", "sentence"),
     [
         (with_nan(2100), f"a.parquet, row 2101, at $.x: {NAN}"),
-        (BAD_TEXT, "a.parquet, row 5, at $.a: the column is damaged, Invalid UTF8 sequence at string index 0."),
+        (BAD_TEXT, "a.parquet, row 5, at $.a: the column cannot be read, Invalid UTF8 sequence at string index 0."),
         (pa.table({"a": [b"x"]}), "a.parquet, at $.a: a column of type binary has no form in JSON; "),
     ],
 )

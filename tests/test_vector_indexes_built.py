@@ -16,7 +16,7 @@ from tests.vector_oracle import DIM, Array, Ids, as_stored, assert_equal, made, 
 
 faiss = pytest.importorskip("faiss")
 
-BUILT = [name for name, kind in KINDS.items() if kind.trained or kind.effort]
+BUILT = [name for name, kind in KINDS.items() if kind.copy or kind.effort]
 EFFORT = [name for name, kind in KINDS.items() if kind.effort]
 COUNT = 4000
 

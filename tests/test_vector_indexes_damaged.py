@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faiss
+import numpy as np
 import pytest
 
 from mbat_indexes import KINDS, IndexFileError, load_index, segment_files
-from tests.vector_oracle import made, spread_ids, units
+from tests.vector_oracle import assert_equal, made, spread_ids, units
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -78,6 +80,36 @@ def test_a_file_cut_short_or_too_long_is_refused(kind: str, tmp_path: Path) -> N
 def test_a_flipped_bit_never_ends_the_process(kind: str, tmp_path: Path) -> None:
     made(kind, tmp_path / "file", spread_ids(300), units(300))
     assert run(FLIPPED, kind, tmp_path / "file") == ["300"]
+
+
+@pytest.mark.parametrize("kind", ["ivf", "ivf-fp16", "ivf-rabitq", "ivf-pq"])
+def test_a_file_that_says_itself_where_its_vectors_lie_is_refused(kind: str, tmp_path: Path) -> None:
+    made(kind, tmp_path / "file", spread_ids(300), units(300))
+    index = faiss.read_index(str(tmp_path / "file"))
+    inner = faiss.extract_index_ivf(faiss.downcast_index(index.index))
+    inner.make_direct_map()
+    faiss.copy_array_to_vector(np.zeros(300, dtype=np.int64), inner.direct_map.array)
+    (tmp_path / "file").unlink()
+    faiss.write_index(index, str(tmp_path / "file"))
+    with pytest.raises(IndexFileError, match="says where its vectors lie"):
+        load_index(kind, tmp_path / "file")
+
+
+@pytest.mark.parametrize("bit", [0, 3, 5])
+@pytest.mark.parametrize("at", [4, 6, 8, 10, 11, 24])
+def test_a_flipped_bit_in_what_a_zip_file_says_of_its_members_is_refused_or_harmless(
+    at: int, bit: int, tmp_path: Path
+) -> None:
+    before = made("exact", tmp_path / "file", spread_ids(9), units(9)).search(units(1), 9)
+    content = bytearray((tmp_path / "file").read_bytes())
+    content[content.find(b"PK\1\2") + at] ^= 1 << bit
+    (tmp_path / "file").write_bytes(content)
+    try:
+        found = load_index("exact", tmp_path / "file").search(units(1), 9)
+    except IndexFileError as error:
+        assert "is not an exact index, or damaged: " in str(error)  # noqa: PT017, both outcomes are right
+    else:
+        assert_equal(found, before)
 
 
 @kinds

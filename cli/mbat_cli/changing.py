@@ -77,8 +77,10 @@ def compact(index_path: str | None) -> None:
     with Index.open(path) as index:
         before = folder_bytes(path)
         with working() as progress:
-            index.compact(progress=progress)
+            given_back = index.compact(progress=progress)
     click.echo(f"Compacted: {before:,} bytes are now {folder_bytes(path):,}: {path}", err=True)
+    if not given_back:
+        click.echo("Note: readers hold what the documents were before; the rest is given back when they end.", err=True)
 
 
 @click.command()

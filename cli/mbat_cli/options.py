@@ -77,7 +77,9 @@ def located(reader: Reader) -> Iterator[None]:
     try:
         yield
     except DocumentError as error:
-        raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
+        if error.position is None:
+            raise
+        raise SourceError(f"{reader.where(error.position)}, at {error.path}: {error.reason}.") from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from mbat_indexes.protocol import NO_ID, Ids, IndexFileError, Scores, Vectors
-from mbat_indexes.stored import BLOCK_NUMBERS, ROUNDING, Mask, Positions, StoredIndex, dots
+from mbat_indexes.stored import Mask, Positions, StoredIndex, blocks, dots, rounding
 
 _MARGIN: Final = 4  # candidates beyond k, so that equal scores at the k-th place are rarely cut
 _WIDER: Final = 4  # how much more is looked at when it was too little
@@ -27,17 +27,17 @@ class Finder(Protocol):
 
     Attributes
     ----------
-    exhaustive : bool
-        Whether every vector is looked at, whatever the effort.
+    exact : bool
+        Whether it compares all vectors as they are stored, whatever the effort.
     selects : bool
         Whether it can pass over vectors that may not be found.
     candidates : int
         How many candidates are needed for each vector wanted; more than 1 where their scores are rounded.
     effort : float
-        The share of the vectors looked at by default.
+        The effort by default: the share of the vectors that it looks at, if that depends on the effort.
     """
 
-    exhaustive: bool
+    exact: bool
     selects: bool
     candidates: int
     effort: float
@@ -72,14 +72,34 @@ class CandidateIndex(StoredIndex):
         scores = np.empty((len(queries), wanted), dtype=np.float32)
         positions = np.empty((len(queries), wanted), dtype=np.int64)
         left = np.arange(len(queries))
-        while len(left) and count * _WIDER <= len(self) and (share * _FEW > 1 if finder.exhaustive else effort < 1):
-            found, places, enough = self._attempt(queries[left], wanted, count, min(effort, 1.0), live)
-            scores[left[enough]], positions[left[enough]] = found[enough], places[enough]
-            left = left[~enough]
+        while len(left) and self._worth_finding(count, effort, share):
+            unsettled = np.ones(len(left), dtype=np.bool_)
+            for some in blocks(len(left), max(count, self.dim)):
+                asked = left[some]
+                found, places, enough = self._attempt(queries[asked], wanted, count, min(effort, 1.0), live)
+                scores[asked[enough]], positions[asked[enough]] = found[enough], places[enough]
+                unsettled[some] = ~enough
+            left = left[unsettled]
             count, effort = count * _WIDER, effort * _WIDER
         if len(left):
             scores[left], positions[left] = super()._best(queries[left], wanted, None, live)
         return scores, positions
+
+    def _worth_finding(self, count: int, effort: float, share: float) -> bool:
+        """Tell whether finding candidates is quicker than comparing all vectors that may be found, and not all effort.
+
+        Parameters
+        ----------
+        count : int
+            How many candidates.
+        effort : float
+            How much the finder would do.
+        share : float
+            Of the vectors, that may be found.
+        """
+        few_candidates = count * _WIDER <= len(self)
+        many_to_compare = share * _FEW > 1
+        return few_candidates and (many_to_compare if self._finder.exact else effort < 1)
 
     def _attempt(
         self, queries: Vectors, wanted: int, count: int, effort: float, live: Mask | None
@@ -103,16 +123,16 @@ class CandidateIndex(StoredIndex):
         """Tell whether the candidates go on past all that may share the score of the last one that is wanted."""
         rows = self._rows(np.maximum(candidates, 0))
         norms = np.linalg.norm(queries, axis=1) * np.linalg.norm(rows, axis=1)
-        clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * ROUNDING * norms
+        clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * rounding(self.dim) * norms
         return clear
 
     def _scores(self, queries: Vectors, candidates: Positions) -> Scores:
         """Return the score of each candidate from its stored vector, -inf for NO_ID."""
         scores = np.empty(candidates.shape, dtype=np.float32)
-        step = max(1, BLOCK_NUMBERS // (candidates.shape[1] * self.dim))
-        for start in range(0, len(queries), step):
-            block = candidates[start : start + step]
-            rows = self._rows(np.maximum(block, 0).ravel()).reshape(*block.shape, self.dim)
-            scores[start : start + step] = dots("qcd,qd->qc", rows, queries[start : start + step])
+        for some in blocks(len(queries), candidates.shape[1] * self.dim):
+            for part in blocks(candidates.shape[1], self.dim):  # one, unless there are very many for a single query
+                block = candidates[some, part]
+                rows = self._rows(np.maximum(block, 0).ravel()).reshape(*block.shape, self.dim)
+                scores[some, part] = dots("qcd,qd->qc", rows, queries[some])
         scores[candidates == NO_ID] = -np.inf
         return scores

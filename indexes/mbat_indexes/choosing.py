@@ -51,8 +51,8 @@ def estimate(kind: str, count: int, dim: int) -> tuple[int, int]:
     memory_bytes, disk_bytes : int
     """
     known = KINDS[kind]
-    memory = count * known.memory_bytes(dim) + known.fixed_bytes(count, dim)
-    return memory, memory + (count * 2 * dim if known.copy else 0)
+    stored = count * known.stored_bytes(dim) + known.fixed_bytes(count, dim)
+    return stored + count * known.table_bytes, stored + (count * 2 * dim if known.copy else 0)
 
 
 def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:

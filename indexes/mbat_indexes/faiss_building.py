@@ -13,7 +13,7 @@ from mbat_indexes.faiss_library import lists_of, load_faiss, make_index, rotated
 from mbat_indexes.kinds import Kind, lists_for
 from mbat_indexes.protocol import Ids, Vectors
 from mbat_indexes.spool import Spool, StoredRows, copy_file
-from mbat_indexes.stored import BLOCK_NUMBERS
+from mbat_indexes.stored import blocks
 from mbat_indexes.tuning import graph_effort, lists_effort
 
 _SAMPLE_BYTES: Final = 1 << 28
@@ -80,15 +80,10 @@ def _sample(rows: StoredRows, count: int) -> Vectors:
     return rows(np.unique(np.linspace(0, rows.count - 1, min(count, rows.count)).astype(np.int64)))
 
 
-def _blocks(rows: StoredRows) -> list[slice]:
-    step = max(1, BLOCK_NUMBERS // rows.dim)
-    return [slice(start, min(start + step, rows.count)) for start in range(0, rows.count, step)]
-
-
 def _filled(index: Any, ids: Ids, rows: StoredRows) -> Any:
     """Return an index with ids, to which the vectors were added."""
     outer = load_faiss().IndexIDMap(index)
-    for block in _blocks(rows):
+    for block in blocks(rows.count, rows.dim):
         outer.add_with_ids(rows(block), ids[block])
     return outer
 
@@ -105,7 +100,9 @@ def _build_lists(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
     index = make_index(rows.dim, factory_of(kind, rows.dim, lists))
     _train(index, lists, rows)
     inner = lists_of(index)
-    homes = np.concatenate([np.zeros(0, np.int64), *(_homes(index, rows(block)) for block in _blocks(rows))])
+    homes = np.concatenate(
+        [np.zeros(0, np.int64), *(_homes(index, rows(block)) for block in blocks(rows.count, rows.dim))]
+    )
     inner.nprobe = lists_effort(index, rows, homes)
     if kind.copy:
         write_file(path, _filled(index, ids, rows))

@@ -46,7 +46,7 @@ class FlatFinder:
         How vectors are stored.
     """
 
-    exhaustive, selects, candidates, effort = True, False, 1, 1.0
+    exact, selects, candidates, effort = True, False, 1, 1.0
 
     def __init__(self, outer: Any, index: Any, kind: str) -> None:
         self._outer, self._index = outer, index  # the outer one owns the memory

@@ -21,9 +21,13 @@ _PQ_TABLE_BYTES: Final = 1 << 36  # FAISS checks the size of a table that it mak
 
 
 class CodesFinder:
-    """Compares every vector by its code; with an effort above an eighth, by itself."""
+    """Compares every vector by its code, whatever the effort.
 
-    exhaustive, selects, effort = False, False, 1 / 8
+    So an effort below 1 only tells how often more candidates are asked for before the vectors themselves are compared.
+    """
+
+    exact, selects = False, False
+    effort = 1 / 8  # that is twice; not at all where an eighth of the vectors or fewer may be found
 
     def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
         self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
@@ -37,7 +41,7 @@ class CodesFinder:
 class ListsFinder:
     """Compares the vectors of those inverted lists that are nearest to the query."""
 
-    exhaustive, selects = False, True
+    exact, selects = False, True
 
     def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
         self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
@@ -59,7 +63,7 @@ class ListsFinder:
 class GraphFinder:
     """Walks from neighbour to neighbour."""
 
-    exhaustive, selects, candidates = False, False, 1
+    exact, selects, candidates = False, False, 1
 
     def __init__(self, outer: Any, index: Any, rows: Rows) -> None:
         self._outer, self._index, self.rows = outer, index, rows
@@ -126,6 +130,8 @@ def _check_lists(path: Path, kind: Kind, index: Any) -> None:
         raise IndexFileError(f"{path} does not have the {lists:,} lists that it should.")
     if stored.compute_ntotal() != count or path.stat().st_size != end:
         raise IndexFileError(f"{path} should have {end:,} bytes for {count:,} vectors.")
+    if inner.direct_map.type != load_faiss().DirectMap.NoMap:
+        raise IndexFileError(f"{path} says where its vectors lie, which is to be found out by looking.")
     if not 1 <= inner.nprobe <= lists:
         raise IndexFileError(f"{path} says to look at {inner.nprobe} of {lists:,} lists.")
 
@@ -145,7 +151,8 @@ def _rows_of_lists(path: Path, index: Any) -> Rows:
         index.make_direct_map()
     except RuntimeError as error:
         raise IndexFileError(f"The lists in {path} are damaged: {str(error).splitlines()[-1]}") from error
-    if (load_faiss().vector_to_array(index.direct_map.array) < 0).any():
+    places = load_faiss().vector_to_array(index.direct_map.array)
+    if len(places) != index.ntotal or (places < 0).any():
         raise IndexFileError(f"The lists in {path} are damaged: a vector is missing.")
 
     def rows(positions: Positions | slice) -> Vectors:

@@ -20,9 +20,9 @@ from mbat_indexes.writing import Sink, VectorWriter
 def index_writer(kind: str, path: Path, dim: int, count: int | None = None) -> Iterator[VectorWriter]:
     """Write the files of an index from a stream of vectors; they are complete when the context ends without an error.
 
-    The flat kinds are written as vectors come, ``exact`` and ``hnsw`` are held in memory. The others wait in a file
-    beside `path`, whose name starts with that of `path` and which is removed at the end, also after an error; they are
-    trained on a sample.
+    The flat kinds are written as vectors come, ``exact`` is held in memory. The vectors of the others wait in a file
+    beside `path`, whose name starts with that of `path`; if it is no part of the index, it is removed at the end, also
+    after an error. Then ``hnsw`` is built in memory, and the others are trained on a sample.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Kind:
     effort : {"nprobe", "efSearch"} or None
         The parameter of FAISS that `effort` sets; None where every vector is looked at.
     overhead : int
-        Bytes for each vector besides codes and copy.
+        Bytes for each vector in the files, besides codes and copy.
     """
 
     name: str
@@ -44,23 +44,27 @@ class Kind:
     effort: Literal["nprobe", "efSearch"] | None = None
     overhead: int = 16
 
-    @property
-    def trained(self) -> bool:
-        """Whether something is learnt from the vectors before they can be written."""
-        return self.copy or self.effort == "nprobe"
-
     def candidates_for(self, dim: int) -> int:
         """Return how many candidates are scored for each vector wanted: short codes say less than long ones."""
         return self.candidates if self.candidates == 1 else math.ceil(self.candidates * max(1, math.sqrt(1024 / dim)))
 
-    def memory_bytes(self, dim: int) -> int:
-        """Return the bytes of a vector that a search may read."""
+    def stored_bytes(self, dim: int) -> int:
+        """Return the bytes of a vector in the file that a search reads first."""
         return round(dim * self.code_bits / 8) + self.overhead
 
+    @property
+    def table_bytes(self) -> int:
+        """The bytes of a vector that are in memory alone: its id once more, and its place where only lists hold it."""
+        if self.factory is None:
+            return 0
+        return 16 if self.effort == "nprobe" and not self.copy else 8
+
     def fixed_bytes(self, count: int, dim: int) -> int:
-        """Return the bytes besides the vectors: centres of lists, and a rotation."""
+        """Return the bytes besides the vectors: centres of lists and of parts of vectors, and a rotation."""
+        factory = self.factory or ""
         lists = 4 * dim * lists_for(count) if self.effort == "nprobe" else 0
-        return lists + (4 * dim * dim if "RR" in (self.factory or "") else 0)
+        parts = 4 * dim * 256 if "PQ" in factory else 0
+        return lists + parts + (4 * dim * dim if "RR" in factory else 0)
 
 
 def lists_for(count: int) -> int:
@@ -68,21 +72,21 @@ def lists_for(count: int) -> int:
     return max(1, min(round(4 * math.sqrt(count)), count // 8))
 
 
-def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, lists: bool = True) -> Kind:
+def _codes(name: str, summary: str, factory: str, bits: float, candidates: int, overhead: int = 16) -> Kind:
     summary = f"{summary}, the best candidates again as float16"
-    effort: Literal["nprobe"] | None = "nprobe" if lists else None
-    return Kind(name, summary, factory, bits, half=True, copy=True, candidates=candidates, effort=effort)
+    effort: Literal["nprobe"] | None = "nprobe" if "IVF" in factory else None
+    return Kind(name, summary, factory, bits, True, True, candidates, effort, overhead)
 
 
 _ALL: Final = (
     Kind("exact", "every vector compared, by numpy alone and in memory", None, 32, overhead=8),
     Kind("flat", "every vector compared", "Flat", 32, overhead=8),
     Kind("flat-fp16", "every vector compared, as float16", "SQfp16", 16, half=True, overhead=8),
-    _codes("sq8", "every vector compared by 8 bits a number", "SQ8", 8, candidates=2, lists=False),
+    _codes("sq8", "every vector compared by 8 bits a number", "SQ8", 8, candidates=2, overhead=8),
     Kind("ivf", "vectors in lists, the nearest lists compared", "IVF{lists},Flat", 32, effort="nprobe"),
     Kind("ivf-fp16", "as ivf, but float16", "IVF{lists},SQfp16", 16, half=True, effort="nprobe"),
     # Without the rotation (RR) a bit for each number says little: sums of sparse atoms are not spread evenly.
-    _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8),
+    _codes("ivf-rabitq", "as ivf, by 1 bit a number", "RR,IVF{lists},RaBitQ", 1, candidates=8, overhead=24),
     _codes("ivf-pq", "as ivf, by 1 bit a number, product quantization", "IVF{lists},PQ{parts}", 1, candidates=8),
     Kind("hnsw", "a graph of neighbours", "HNSW32,SQfp16", 16, half=True, effort="efSearch", overhead=280),
 )

@@ -63,8 +63,9 @@ class VectorIndex(Protocol):
         k : int
             At least 1.
         effort : float, optional
-            The share of the vectors to look at, above 0 and up to 1, where all are compared exactly. The default is
-            that of the kind. Kinds that compare all vectors in any case take it and are not changed by it.
+            The share of the vectors to look at, above 0 and up to 1, where all are compared as they are stored. The
+            default is that of the kind. Kinds that look at all vectors in any case take it; ``sq8``, which looks at
+            their codes, is changed by 1 alone, and the others are not.
         allowed : int64 array, optional
             Sorted; only these are found. Ids that the index lacks are passed over, here and in `excluded`.
         excluded : int64 array, optional
@@ -86,14 +87,17 @@ def checked_vectors(vectors: Any, dim: int) -> Vectors:
     Raises
     ------
     ValueError
-        If the shape is another, or an entry is not finite.
+        If the shape is another, or an entry is not finite, or so large that products with it may not be.
     """
     array = np.ascontiguousarray(vectors, dtype=np.float32)
     if array.ndim != 2 or array.shape[1] != dim:
         raise ValueError(f"The index holds vectors of shape (n, {dim}), and not of shape {array.shape}.")
-    finite = np.isfinite(array).all(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(np.einsum("nd,nd->n", array, array))
     if not finite.all():
-        raise ValueError(f"Row {int(np.argmin(finite))} of the vectors has an entry that is not finite.")
+        row = int(np.argmin(finite))
+        what = "is too long for float32" if np.isfinite(array[row]).all() else "has an entry that is not finite"
+        raise ValueError(f"Row {row} of the vectors {what}.")
     return array
 
 

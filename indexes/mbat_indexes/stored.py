@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -24,11 +24,32 @@ Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Rows = Callable[[Positions | slice], Vectors]
 
-ROUNDING: Final = 2.0**-18
-"""How far apart two float32 sums of the same products may lie, as a part of the product of the norms."""
-
 BLOCK_NUMBERS: Final = 1 << 23
-"""How many numbers of vectors are taken in hand at once."""
+"""How many numbers of vectors, or scores, are taken in hand at once."""
+
+_ADDED: Final = 8192
+"""How many products are added in one run."""
+
+_UNIT: Final = 2.0**-24
+"""How much a float32 may be off by rounding, as a part of it."""
+
+
+def rounding(dim: int) -> float:
+    """Return how far apart two float32 inner products of the same vectors may lie, as a part of the product of norms.
+
+    A sum of n products is off by at most ``n u / (1 - n u)`` times the sum of their sizes, whatever the order in which
+    they are added, where u is the unit of rounding (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1);
+    the sum of the sizes is at most the product of the norms; and two such sums may be off to different sides. Two more
+    are counted for the rounding of what is compared with this.
+    """
+    off = (dim + 2) * _UNIT
+    return 2 * off / (1 - off)
+
+
+def blocks(count: int, numbers: int) -> Iterator[slice]:
+    """Yield slices of so many things, each of so many numbers, of which few enough are taken in hand at once."""
+    step = max(1, BLOCK_NUMBERS // max(1, numbers))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 class StoredIndex:
@@ -105,9 +126,8 @@ class StoredIndex:
         scores = np.zeros((len(queries), 0), dtype=np.float32)
         positions = np.zeros((len(queries), 0), dtype=np.int64)
         all_live = np.arange(len(self)) if live is None else np.flatnonzero(live)
-        step = max(1, BLOCK_NUMBERS // self.dim)
-        for start in range(0, len(all_live), step):
-            block = all_live[start : start + step]
+        for some in blocks(len(all_live), self.dim):
+            block = all_live[some]
             whole = block[-1] - block[0] + 1 == len(block)
             rows = self._rows(slice(int(block[0]), int(block[-1]) + 1) if whole else block)
             scores, positions = _merged(queries, rows, block, scores, positions, wanted)
@@ -122,18 +142,21 @@ def _merged(
     The block is multiplied as a whole, and what may be among the best by these products is scored one by one: the
     products of a matrix depend in their last bits on its size.
     """
-    products = np.nan_to_num(queries @ rows.T, copy=False, nan=-np.inf)
-    margins = ROUNDING * np.linalg.norm(queries, axis=1) * np.sqrt(dots("bd,bd->b", rows, rows).max())
     kept = min(wanted, scores.shape[1] + len(rows))
     best_scores = np.empty((len(queries), kept), dtype=np.float32)
     best_positions = np.empty((len(queries), kept), dtype=np.int64)
-    for query in range(len(queries)):
-        floor = _floor(products[query], scores[query], wanted) - 2 * margins[query]
-        near = np.flatnonzero(products[query] >= floor)
-        found = np.concatenate([scores[query], dots("cd,d->c", rows[near], queries[query])])
-        places = np.concatenate([positions[query], block[near]])
-        order = np.lexsort((places, -found))[:kept]
-        best_scores[query], best_positions[query] = found[order], places[order]
+    longest = np.sqrt(dots("bd,bd->b", rows, rows).max())
+    if not np.isfinite(longest):  # what was written is
+        raise IndexFileError("The index holds a vector that is not finite.")
+    margins = 2 * rounding(rows.shape[1]) * np.linalg.norm(queries, axis=1) * longest
+    for some in blocks(len(queries), len(rows)):
+        for query, products in enumerate(queries[some] @ rows.T, start=some.start):
+            floor = _floor(products, scores[query], wanted) - margins[query]
+            near = np.flatnonzero(products >= floor)
+            found = np.concatenate([scores[query], dots("cd,d->c", rows[near], queries[query])])
+            places = np.concatenate([positions[query], block[near]])
+            order = np.lexsort((places, -found))[:kept]
+            best_scores[query], best_positions[query] = found[order], places[order]
     return best_scores, best_positions
 
 
@@ -148,5 +171,10 @@ def _floor(products: Scores, scores: Scores, wanted: int) -> float:
 
 
 def dots(subscripts: str, a: Vectors, b: Vectors) -> Any:
-    """Return inner products along d, each the same to the last bit whatever else is multiplied with it."""
-    return np.einsum(subscripts, a, b)
+    """Return inner products along d, the last axis, each the same to the last bit whatever else is multiplied with it.
+
+    Beyond so many numbers as NumPy has room for in a buffer, their order would depend on the shapes.
+    """
+    parts = [slice(start, start + _ADDED) for start in range(0, a.shape[-1], _ADDED)]
+    products = [np.einsum(subscripts, a[..., part], b[..., part]) for part in parts]
+    return sum(products[1:], start=products[0])
