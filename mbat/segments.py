@@ -137,7 +137,7 @@ class Segments(NamedTuple):
         ParameterError
             If k or effort is out of range.
         """
-        k = min(k, max(1, sum(len(vectors) for _, vectors in self.parts)))
+        k = min(k, max(1, sum(segment.vectors for segment, _ in self.parts)))
         scores = [np.zeros((len(queries), 0), dtype=np.float32)]
         rows = [np.zeros((len(queries), 0), dtype=np.int64)]
         for segment, vectors in self.parts:
