@@ -154,7 +154,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
-            chosen, reason = chosen_kind(kind)
+            chosen, reason = chosen_kind(kind, len(store), encoder.dim)
             segments = _segments(path, store, encoder, chosen, kept, workers, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(

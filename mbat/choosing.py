@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from mbat.errors import ParameterError
-from mbat_indexes import KINDS
+from mbat_indexes import KINDS, choose_kind
 
 
 def check_kind(kind: str) -> None:
@@ -12,11 +14,12 @@ def check_kind(kind: str) -> None:
         raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
 
 
-def chosen_kind(kind: str) -> tuple[str, str]:
-    """Return the kind to use, and if ``auto`` stands for it, why."""
+def chosen_kind(kind: str, count: int, dim: int) -> tuple[str, str]:
+    """Return the kind to use for some vectors, and if ``auto`` stands for it, why, in a sentence."""
     if kind != "auto":
         return kind, ""
-    return "flat", "every vector is compared"
+    choice = choose_kind(count, dim, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return choice.kind, choice.reason
 
 
 def is_exact(kind: str) -> bool:

@@ -72,8 +72,8 @@ class Index:
         encoder : Encoder, optional
             Used as it is, and kept with the index. Without it a new one is fitted on the documents.
         kind : str
-            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` is ``flat``, which compares
-            every vector.
+            How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` chooses by their
+            number and length and the memory of the machine; `content.reason` says why.
         device : {"auto", "cpu"}
             Where to search.
         overwrite : bool

@@ -61,7 +61,7 @@ def repair_index(folder: Path, progress: Progress = silent, text: TextFunction |
             change = Change(folder, store, _content(store))
             try:
                 encoder = _encoder(change, progress, text)
-                kind, _ = chosen_kind(change.before.kind)
+                kind, _ = chosen_kind(change.before.kind, len(store), encoder.dim)
                 made = {"kind": kind, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
                 content = change.commit(change.rewrite(0, encoder, kind, progress), **made, dim=encoder.dim)
             except BaseException:

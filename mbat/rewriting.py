@@ -74,7 +74,7 @@ def rebuild_index(
             change.store.put_encoder(*encoder_parts(encoder))
         chosen, reason = change.before.kind, change.before.reason
         if kind is not None:
-            chosen, reason = chosen_kind(kind)
+            chosen, reason = chosen_kind(kind, len(change.store), encoder.dim)
         segments = change.rewrite(0, encoder, chosen, progress)
         made = {"kind": chosen, "reason": reason, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
         return change.commit(segments, **made)

@@ -48,7 +48,8 @@ def test_files_are_indexed_and_queried(capfd: pytest.CaptureFixture[str]) -> Non
     out, err = capfd.readouterr()
     assert out == ""
     chosen, indexed = err.splitlines()
-    assert chosen == "Kind flat: every vector is compared."
+    said = "Kind flat: It is quick to compare all of 193 vectors with a query; as flat they take 0.8 MB, less than half"
+    assert chosen == f"{said} of the memory."
     assert indexed.startswith("Indexed 193 documents in ")
     assert indexed.endswith(" s: countries.mbat")
     assert mbat("query", '{"capital": {"name": "Helsinki"}}', "-k", "2") == 0

@@ -323,3 +323,13 @@ def test_an_id_that_is_given_twice_is_the_one_that_is_named(first: int, tmp_path
     ids[700] = ids[first]
     with pytest.raises(mbat.ParameterError, match=f"The id '{first}' is given to two documents"):
         Index.create(tmp_path / "a.mbat", range(1000), ids, Encoder(dim=32))
+
+
+def test_auto_takes_lists_where_comparing_all_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbat_indexes.choosing.QUICK_NUMBERS", 192 * 64)
+    with Index.create(tmp_path / "a.mbat", COUNTRIES, encoder=Encoder(dim=64)) as index:
+        assert index.content.kind == "ivf"
+        assert index.content.reason.startswith("It is too much to compare all of 193 vectors with a query; as ivf ")
+        index.delete(["0"])
+        index.rebuild(kind="auto")
+        assert (index.content.kind, index.content.reason[:9]) == ("flat", "It is qui")

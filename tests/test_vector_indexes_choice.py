@@ -36,11 +36,12 @@ def test_the_choice_depends_on_count_dimension_and_memory(count: int, dim: int, 
 
 def test_the_reason_says_what_decided() -> None:
     assert choose_kind(9_000, 1024, GB).reason == (
-        "It is quick to compare all of 9,000 vectors with a query; as flat they fit into half of the memory."
+        "It is quick to compare all of 9,000 vectors with a query; "
+        "as flat they take 37.0 MB, less than half of the memory."
     )
     assert choose_kind(10**8, 1024, GB).reason == (
         "It is too much to compare all of 100,000,000 vectors with a query; "
-        "as ivf-rabitq they take least, and yet more than half of the memory."
+        "as ivf-rabitq they take 16.2 GB, which is least, and yet more than half of the memory."
     )
 
 

@@ -217,7 +217,7 @@ def tell_of_kind(content: Content) -> None:
     from mbat.measuring import ENOUGH
 
     if content.reason:
-        click.echo(f"Kind {content.kind}: {content.reason}.", err=True)
+        click.echo(f"Kind {content.kind}: {content.reason}", err=True)
     if content.recall is not None and content.recall.at_10 < ENOUGH:
         click.echo(
             f"Note: of the ten nearest a search finds {content.recall.at_10:.1%}, measured on "

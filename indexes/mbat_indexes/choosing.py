@@ -72,8 +72,8 @@ def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:
     --------
     >>> choose_kind(60_000, 1024, 8 << 30).kind
     'flat'
-    >>> choose_kind(1_000_000, 1024, 2 << 30).reason
-    'It is too much to compare all of 1,000,000 vectors with a query; as ivf-rabitq they fit into half of the memory.'
+    >>> choose_kind(60_000, 1024, 8 << 30).reason[59:]
+    'as flat they take 0.2 GB, less than half of the memory.'
     """
     quick = count * dim <= QUICK_NUMBERS
     kinds = _SMALL if quick else _LARGE
@@ -81,6 +81,7 @@ def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:
     kind = fitting[0] if fitting else kinds[-1]
     memory, disk = estimate(kind, count, dim)
     effort = "It is quick" if quick else "It is too much"
-    fit = "they fit into" if fitting else "they take least, and yet more than"
-    reason = f"{effort} to compare all of {count:,} vectors with a query; as {kind} {fit} half of the memory."
+    fit = "less than half of the memory" if fitting else "which is least, and yet more than half of the memory"
+    size = f"{memory / 1e9:,.1f} GB" if memory >= 1e8 else f"{memory / 1e6:,.1f} MB"
+    reason = f"{effort} to compare all of {count:,} vectors with a query; as {kind} they take {size}, {fit}."
     return Choice(kind, reason, memory, disk)
