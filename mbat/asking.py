@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
-from mbat.explaining import Account
+from mbat.explaining import Account, Explanation, explanation
 from mbat.paths import Steps
 
 NOTHING: Final = object()
@@ -34,6 +34,21 @@ class Weights:
         """Return the encoder for the queries of an index with this encoder."""
         return encoder.weigh(self.weights, self.ignore) if self.weights or self.ignore else encoder
 
+    @classmethod
+    def of(cls, weights: Mapping[str, float] | None, ignore: Iterable[str]) -> Weights:
+        """Return weights that stay as they are when what was given is changed."""
+        return cls(
+            dict(weights) if isinstance(weights, Mapping) else weights or {},
+            ignore if isinstance(ignore, str) else tuple(ignore),
+        )
+
+    def wanted(self) -> Weights:
+        """Return them without fields that are asked not to be so."""
+        against = [path for path, weight in self.weights.items() if weight < 0]
+        return Weights(
+            {path: self.weights[path] for path in self.weights if path not in against}, [*self.ignore, *against]
+        )
+
 
 @dataclass(frozen=True)
 class Question:
@@ -53,6 +68,11 @@ class Question:
     signs: Sequence[float]
     passed_over: Sequence[str] = ()
 
+    @property
+    def wanted(self) -> list[Any]:
+        """The documents that what is found should be like."""
+        return [document for document, sign in zip(self.documents, self.signs, strict=True) if sign > 0]
+
     def account(self, encoder: Encoder) -> Account:
         """Return what each path adds to the vector of the question."""
         accounts = [encoder.account(document) for document in self.documents]
@@ -62,8 +82,19 @@ class Question:
         for account, sign in zip(accounts, self.signs, strict=True):
             for steps, row in zip(account.paths, account.rows, strict=True):
                 rows[steps] = rows.get(steps, 0.0) + sign * row
-        norm = float(np.linalg.norm(sum(rows.values())))
+        norm = float(np.linalg.norm(sum(rows.values()))) or 1.0
         return Account(list(rows), np.stack(list(rows.values())) / norm, self.documents)
+
+
+def explained(asked: Question, weights: Weights, encoder: Encoder, documents: Iterable[Any]) -> Iterator[Explanation]:
+    """Yield why each of some documents answers a question as it does; the encoder is theirs."""
+    weighed, wanted = weights.applied(encoder), weights.wanted().applied(encoder)
+    account, whole = asked.account(weighed), None
+    if weighed is not encoder:
+        whole = asked.account(encoder).rows.sum(axis=0)
+    for document in documents:
+        agreement = wanted.agreement(asked.wanted, document) if asked.wanted else None
+        yield explanation(account, encoder.account(document), agreement, whole)
 
 
 def question(document: Any, liked: Mapping[str, Any], unliked: Mapping[str, Any]) -> Question:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mbat.explaining import ALL_ELSE, Account, Part, explanation
+from mbat.explaining import Account, own_parts
 from mbat.paths import parse_path
+from mbat.picking import same_json
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,6 @@ class Difference:
         return {"path": self.path, "lost": round(self.lost, 6), **values}
 
 
-def own_parts(first: Account, second: Account) -> Iterator[Part]:
-    """Yield what each field of the first document adds to its score with the second at the same path."""
-    for part in explanation(first, second, 1.0).parts:
-        if part.path != ALL_ELSE and part.other_path in (None, part.path):
-            yield part
-
-
 def differences(first: Account, second: Account) -> tuple[Difference, ...]:
     """Return the fields that two documents differ in, those first that cost most of the score.
 
@@ -67,13 +60,9 @@ def differences(first: Account, second: Account) -> tuple[Difference, ...]:
         value, other_value = one and one.value, other and other.value
         missing = 0 if one is None else 1 if other is None else None
         present = [part.value for part in (one, other) if part is not None]
-        if (missing is not None or not _same(value, other_value)) and not _holds_more(path, *present):
+        if (missing is not None or not same_json(value, other_value)) and not _holds_more(path, *present):
             found.append(Difference(path, lost, (value, other_value), missing))
     return tuple(sorted(found, key=lambda difference: -difference.lost))
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _holds_more(path: str, *values: Any) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mbat.errors import ParameterError
 from mbat.paths import Steps, format_path, parse_path
-from mbat.picking import values_at
+from mbat.picking import MISSING, value_at
 
 LEAST: Final = 0.005
 CHANCE: Final = 4.0
@@ -40,10 +40,12 @@ class Account(NamedTuple):
     rows: NDArray[np.float64]
     documents: Sequence[Any]
 
-    def values(self, steps: Steps) -> Any:
-        """Return what stands at a path: the value, or a list of values if there may be several."""
-        found = [value for document in self.documents for value in values_at(document, steps)]
-        return found if None in steps or len(found) > 1 else found[0]
+    def value(self, steps: Steps) -> Any:
+        """Return what stands at a path, `MISSING` if nothing does; of several documents a list of what each has."""
+        found = [value_at(document, steps) for document in self.documents]
+        if len(found) == 1:
+            return found[0]
+        return [value for value in found if value is not MISSING] or MISSING
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class Part:
     contribution : float
         What it adds to the score.
     possible : float
-        What it would add if the second document were as the first: 0 for a match across two paths.
+        What it would add if the second document were the first: 0 for a match across two paths, below 0 for a field of
+        which the weight is.
     value, other_value : JSON values
-        What stands there; a list where there are several values.
+        What stands there; where the path goes through an array, or the query is of several documents, a list.
     """
 
     path: str
@@ -80,10 +83,14 @@ class Explanation:
     ----------
     score : float
         The cosine of their vectors.
-    agreement : float
+    agreement : float or None
         The same with the second document cut down to the fields that the first one has: 1 if these are alike in all.
+        What is asked for with a weight below 0, or to be unlike, does not count; None if nothing else is asked for.
     parts : tuple of Part
-        They sum to the score, as their `possible` do to 1. The greatest first, but "all else" last.
+        They sum to the score, as their `possible` do to 1 if no field is weighed. The greatest first, but "all else"
+        last.
+    first, second : Account
+        The two sides.
 
     Examples
     --------
@@ -94,8 +101,10 @@ class Explanation:
     """
 
     score: float
-    agreement: float
+    agreement: float | None
     parts: tuple[Part, ...]
+    first: Account = field(repr=False, compare=False)
+    second: Account = field(repr=False, compare=False)
 
     def grouped(self, depth: int = 1) -> Explanation:
         """Return the explanation with fields taken together that lie below one path of so many keys.
@@ -103,8 +112,7 @@ class Explanation:
         Parameters
         ----------
         depth : int
-            How many keys of a path stay. The value of what is taken together is that of the object or array which
-            holds it, where its presence counts, else a mapping from paths to values.
+            How many keys of a path stay.
 
         Raises
         ------
@@ -117,7 +125,17 @@ class Explanation:
         for part in self.parts:
             path, other = _cut(part.path, depth), _cut(part.other_path or part.path, depth)
             groups.setdefault((path, other), []).append(part)
-        return replace(self, parts=_ordered(_together(*paths, parts) for paths, parts in groups.items()))
+        return replace(self, parts=_ordered(self._together(*paths, parts) for paths, parts in groups.items()))
+
+    def _together(self, path: str, other: str, parts: Sequence[Part]) -> Part:
+        """Return some parts as one."""
+        contribution, possible = sum(part.contribution for part in parts), sum(part.possible for part in parts)
+        if path == ALL_ELSE:
+            return Part(path, other, contribution, possible)
+        value, other_value = self.first.value(parse_path(path)), self.second.value(parse_path(other))
+        if not any(part.other_path for part in parts):
+            return Part(path, None, contribution, possible, value)
+        return Part(path, other, contribution, possible, value, other_value)
 
     def __str__(self) -> str:
         """Return a table for people, 80 columns wide."""
@@ -126,47 +144,58 @@ class Explanation:
         return explanation_table(self)
 
 
-def explanation(first: Account, second: Account, agreement: float) -> Explanation:
-    """Return the account of the inner product of two vectors."""
-    products = first.rows @ second.rows.T
-    possible = first.rows @ first.rows.sum(axis=0)
-    column = {steps: j for j, steps in enumerate(second.paths)}
-    parts, rest = [], float(products.sum())
-    for i, steps in enumerate(first.paths):
-        j = column.get(steps)
-        same = 0.0 if j is None else float(products[i, j])
-        path = format_path(steps)
-        other, other_value = (None, None) if j is None else (path, second.values(steps))
-        parts.append(Part(path, other, same, float(possible[i]), first.values(steps), other_value))
-        rest -= same
-        if j is not None:
-            products[i, j] = 0.0
-    norms = np.outer(np.linalg.norm(first.rows, axis=1), np.linalg.norm(second.rows, axis=1))
-    noise = CHANCE / math.sqrt(first.rows.shape[1]) * norms
-    for i, j in np.argwhere(np.abs(products) >= np.maximum(noise, LEAST)).tolist():
-        one, other_steps = first.paths[i], second.paths[j]
-        values = first.values(one), second.values(other_steps)
-        parts.append(Part(format_path(one), format_path(other_steps), float(products[i, j]), 0.0, *values))
-        rest -= float(products[i, j])
+def explanation(
+    first: Account, second: Account, agreement: float | None, whole: NDArray[np.float64] | None = None
+) -> Explanation:
+    """Return the account of the inner product of two vectors.
+
+    Parameters
+    ----------
+    first, second : Account
+    agreement : float or None
+        See `Explanation`.
+    whole : float64 array of shape (dim,), optional
+        The vector of the first document as the second is encoded, where the first is not.
+    """
+    own = own_parts(first, second, whole)
+    crossed = list(_crossed_parts(first, second))
     score = float(first.rows.sum(axis=0) @ second.rows.sum(axis=0))
-    return Explanation(score, agreement, _ordered([*parts, Part(ALL_ELSE, ALL_ELSE, rest, 0.0)]))
+    rest = score - math.fsum(part.contribution for part in (*own, *crossed))
+    parts = _ordered([*own, *crossed, Part(ALL_ELSE, ALL_ELSE, rest, 0.0)])
+    return Explanation(score, agreement, parts, first, second)
+
+
+def own_parts(first: Account, second: Account, whole: NDArray[np.float64] | None = None) -> list[Part]:
+    """Return what each path of the first document adds together with the same path of the second."""
+    possible = first.rows @ (first.rows.sum(axis=0) if whole is None else whole)
+    rows = dict(zip(second.paths, second.rows, strict=True))
+    return [
+        Part(
+            path=format_path(steps),
+            other_path=None if second.value(steps) is MISSING else format_path(steps),
+            contribution=float(row @ rows[steps]) if steps in rows else 0.0,
+            possible=float(most),
+            value=first.value(steps),
+            other_value=None if second.value(steps) is MISSING else second.value(steps),
+        )
+        for steps, row, most in zip(first.paths, first.rows, possible, strict=True)
+    ]
+
+
+def _crossed_parts(first: Account, second: Account) -> Iterator[Part]:
+    """Yield the matches across two paths that are no chance."""
+    products = first.rows @ second.rows.T
+    norms = np.outer(np.linalg.norm(first.rows, axis=1), np.linalg.norm(second.rows, axis=1))
+    least = np.maximum(CHANCE / math.sqrt(first.rows.shape[1]) * norms, LEAST)
+    for i, j in np.argwhere(np.abs(products) >= least).tolist():
+        one, other = first.paths[i], second.paths[j]
+        if one != other:
+            paths, values = (format_path(one), format_path(other)), (first.value(one), second.value(other))
+            yield Part(*paths, float(products[i, j]), 0.0, *values)
 
 
 def _ordered(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: (part.path == ALL_ELSE, -part.contribution, -part.possible)))
-
-
-def _together(path: str, other: str, parts: Sequence[Part]) -> Part:
-    """Return some parts as one."""
-    if len(parts) == 1:
-        return replace(parts[0], path=path, other_path=other if parts[0].other_path else None)
-    contribution, possible = (
-        sum(values) for values in zip(*((p.contribution, p.possible) for p in parts), strict=True)
-    )
-    found = other if any(part.other_path for part in parts) else None
-    values = {part.path: part.value for part in parts}
-    others = {part.other_path: part.other_value for part in parts if part.other_path}
-    return Part(path, found, contribution, possible, values.get(path, values), others.get(other, others))
 
 
 def _cut(path: str, depth: int) -> str:

@@ -7,6 +7,8 @@ import re
 from typing import Any, Final
 
 from mbat.explaining import ALL_ELSE, Explanation, Part
+from mbat.picking import same_json
+from mbat.terminal import cut, padded, printable, width_of
 
 _BAR: Final = 12
 _LEAST: Final = 0.0005
@@ -22,16 +24,15 @@ def explanation_table(why: Explanation, width: int = 80) -> str:
     both are next to nothing have no line.
     """
     unit = max(map(_extent, why.parts)) or 1.0
-    parts = [
-        part for part in why.parts if max(part.possible, abs(part.contribution)) >= _LEAST or part.path == ALL_ELSE
-    ]
+    parts = [part for part in why.parts if part.path == ALL_ELSE or _extent(part) >= _LEAST]
     names = [part_name(part) for part in parts]
-    name_width = min(max(map(len, names)), width // 3)
+    name_width = min(max(map(width_of, names)), width // 3)
     room = width - name_width - _BAR - 10
-    lines = [f"score {why.score:.3f}, agreement in the fields asked for {why.agreement:.3f}"]
+    agreement = "" if why.agreement is None else f", agreement in the fields asked for {why.agreement:.3f}"
+    lines = [f"score {why.score:.3f}{agreement}"]
     for name, part in zip(names, parts, strict=True):
         bar, values = _bar(part, unit), part_values(part, room)
-        line = f"{cut(name, name_width):{name_width}} {part.contribution:7.3f} {bar} {values}"
+        line = f"{padded(cut(name, name_width), name_width)} {part.contribution:7.3f} {bar} {values}"
         lines.append(line.rstrip())
     return "\n".join(lines)
 
@@ -61,16 +62,15 @@ def part_values(part: Part, room: int) -> str:
     if part.path == ALL_ELSE:
         return ""
     one, other = _text(part.value), "missing" if part.other_path is None else _text(part.other_value)
-    if part.other_path is not None and part.value == part.other_value:
+    if part.other_path is not None and same_json(part.value, part.other_value):
         return cut(f"= {one}", room)
-    if len(one) + len(other) <= room - 3:
+    if width_of(one) + width_of(other) <= room - 3:
         return f"{one} | {other}"
     if shared := _shared_words(part.value, part.other_value):
         return cut(f"both: {shared}", room)
     half = (room - 3) // 2
-    spare = half - len(other) if len(other) < half else 0
-    first = cut(one, half + max(spare, 0))
-    return f"{first} | {cut(other, room - 3 - len(first))}"
+    first = cut(one, max(half, room - 3 - width_of(other)))
+    return f"{first} | {cut(other, room - 3 - width_of(first))}"
 
 
 def _shared_words(one: Any, other: Any) -> str:
@@ -88,15 +88,3 @@ def _joined(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def printable(text: str) -> str:
-    """Return a text with what would break a line, or steer a terminal, written as in Python."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def cut(text: str, width: int) -> str:
-    """Return a text, cut to a width, with an ellipsis if something is gone."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"

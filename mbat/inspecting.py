@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from mbat.explaining import Account, Explanation, explanation
 from mbat.leaves import LEFT_OUT, SCALED
 from mbat.parameters import checked_vector
 from mbat.paths import Steps, parse_path
-from mbat.picking import only, tree_of
+from mbat.picking import only, paths_in, tree_of
 from mbat.statistics import SKETCHED_PATHS
 
 
@@ -70,12 +70,20 @@ class Inspection(Coding):
         >>> [part.path for part in why.parts], round(why.score, 1), round(why.agreement, 3)
         (['name', 'all else'], 0.6, 1.0)
         """
-        return self.explained(self.account(first), second, self.account(second))
+        account = self.account(first)
+        return explanation(account, self.account(second), self.agreement([first], second))
 
-    def explained(self, query: Account, document: Any, account: Account) -> Explanation:
-        """Return why a document is found by a query, whose account may be of several documents or other weights."""
-        asked = self.encode_one(only(document, tree_of(query.paths)))
-        return explanation(query, account, float(query.rows.sum(axis=0) @ asked))
+    def agreement(self, wanted: Sequence[Any], document: Any) -> float | None:
+        """Return the cosine of the sum of documents and of another, cut down to the fields that one of them has.
+
+        None if there are none, or all that they say has weight 0.
+        """
+        asked = self.encode(wanted).sum(axis=0)
+        norm = float(np.linalg.norm(asked))
+        if norm == 0.0:
+            return None
+        tree = tree_of(steps for one in wanted for steps in paths_in(one))
+        return float(asked @ self.encode_one(only(document, tree))) / norm
 
     def unbind(self, vector: NDArray[np.floating[Any]], path: str) -> NDArray[np.float64]:
         """Undo the binding of a path: what the vector holds there, and noise from everywhere else.

@@ -12,10 +12,10 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.errors import ParameterError
-from mbat.explanation_table import cut
 from mbat.extras import extra_module
 from mbat.paths import Steps, format_path, parse_path
 from mbat.picking import values_at
+from mbat.terminal import cut
 
 if TYPE_CHECKING:
     from mbat.index import Index

@@ -11,9 +11,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mbat.differences import own_parts
 from mbat.errors import ParameterError
-from mbat.explaining import Part
+from mbat.explaining import Part, own_parts
 from mbat.given import check_search
 from mbat.index import Index
 from mbat.pipeline import batched

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from mbat.paths import Steps
+
+MISSING: Final = object()
+"""Stands for a value that is not there: null is one."""
 
 Tree = dict[str | None, "Tree"]
 """Paths by their steps: what may come next at each."""
@@ -26,6 +29,40 @@ def values_at(document: Any, steps: Steps) -> list[Any]:
         else:
             values = [value[step] for value in values if isinstance(value, dict) and step in value]
     return values
+
+
+def value_at(document: Any, steps: Steps) -> Any:
+    """Return what stands at a path, `MISSING` if nothing does; where it goes through an array, a list.
+
+    Examples
+    --------
+    >>> value_at({"a": [{"b": [1, 2]}, {}, {"b": [None]}]}, ("a", None, "b", None))
+    [[1, 2], [None]]
+    """
+    if not steps:
+        return document
+    step, *rest = steps
+    if step is not None:
+        return value_at(document[step], tuple(rest)) if isinstance(document, dict) and step in document else MISSING
+    if not isinstance(document, list | tuple):
+        return MISSING
+    found = [value for value in (value_at(element, tuple(rest)) for element in document) if value is not MISSING]
+    return found or MISSING
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON: true is not 1, but 1.0 is.
+
+    Examples
+    --------
+    >>> same_json({"a": [1, True]}, {"a": [1.0, True]}), same_json([1], [True])
+    (True, False)
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def paths_in(document: Any) -> set[Steps]:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from mbat.errors import MbatError, ParameterError
 from mbat.explaining import ALL_ELSE, Explanation, Part
-from mbat.explanation_table import cut, part_name, part_values
+from mbat.explanation_table import part_name, part_values
 from mbat.extras import extra_module
 from mbat.mapping import MISSING, MOST_CATEGORIES, OTHER, Map
+from mbat.terminal import cut
 
 ENDINGS: Final = (".html", ".png", ".svg")
 """Of the files that a picture is written to."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mbat.asking import Question, Weights, question_vectors
+from mbat.asking import Question, Weights, explained, question_vectors
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
 from mbat.explaining import Explanation, Part
@@ -69,7 +69,7 @@ def request_of(
 ) -> Request:
     """Return the arguments of a search, checked but for the weights; see `mbat.Index.search`."""
     check_search(k, effort)
-    chosen = Weights(weights or {}, ignore if isinstance(ignore, str) else tuple(ignore))
+    chosen = Weights.of(weights, ignore)
     return Request(k, None if where is None else _parsed(where), effort, chosen, explain)
 
 
@@ -114,7 +114,7 @@ class Searcher:
         hits = _hits(view, answers)
         if not request.explain:
             return hits
-        return [_explained(view, encoder, one, found) for one, found in zip(questions, hits, strict=True)]
+        return [_explained(view, request.weights, *pair) for pair in zip(questions, hits, strict=True)]
 
     def _filter_search(self) -> FilteredSearch:
         from mbat.filtering import FilteredSearch
@@ -141,10 +141,7 @@ def _hits(view: View, answers: Sequence[Sequence[tuple[float, int]]]) -> list[li
     ]
 
 
-def _explained(view: View, encoder: Encoder, question: Question, hits: Sequence[Hit]) -> list[Hit]:
-    """Return hits that say why they were found by a question, whose encoder may weigh fields otherwise."""
-    asked = question.account(encoder)
-    return [
-        replace(hit, explanation=encoder.explained(asked, hit.document, view.encoder.account(hit.document)))
-        for hit in hits
-    ]
+def _explained(view: View, weights: Weights, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+    """Return hits that say why they were found."""
+    whys = explained(question, weights, view.encoder, (hit.document for hit in hits))
+    return [replace(hit, explanation=why) for hit, why in zip(hits, whys, strict=True)]

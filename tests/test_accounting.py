@@ -73,7 +73,7 @@ def test_an_account_names_paths_and_leaves_out_what_says_nothing() -> None:
     account = encoder.account({"id": 7, "seller": {"name": "Ann", "tags": ["x", "y"]}})
     seller = [("seller",), ("seller", "name"), ("seller", "tags"), ("seller", "tags", None)]
     assert account.paths == seller
-    assert [account.values(steps) for steps in seller[1:]] == ["Ann", ["x", "y"], ["x", "y"]]
+    assert [account.value(steps) for steps in seller[1:]] == ["Ann", ["x", "y"], ["x", "y"]]
 
 
 def test_an_account_of_a_document_of_which_all_is_left_out_is_empty() -> None:

@@ -87,9 +87,40 @@ def test_the_explanation_of_a_question_of_several_documents_is_of_their_sum(inde
     assert name.value == ["Norway", "Finland", "Sweden", "Chad"]
 
 
+def test_weights_that_are_changed_after_a_search_hold_in_the_next_one(index: Index) -> None:
+    query, weights = {"name": "Chad", "region": "Northern Europe"}, {"region": 3.0}
+    first = index.search(query, 5, weights=weights)
+    weights["region"] = 0.01
+    assert index.search(query, 5, weights=weights) == index.search(query, 5, weights={"region": 0.01}) != first
+
+
+def test_what_is_asked_not_to_be_so_does_not_count_for_agreement(index: Index) -> None:
+    query, against = {"name": "Norway", "region": "Northern Europe"}, {"region": -1.0}
+    hits = index.search(query, 193, weights=against, explain=True, effort=1.0)
+    why = next(hit.explanation for hit in hits if hit.id == "Norway")
+    assert why is not None
+    assert why.agreement == pytest.approx(1.0, abs=1e-6)
+    region = next(part for part in why.parts if part.path == part.other_path == "region")
+    assert region.contribution < region.possible / 2 < 0
+    unlike = index.search(unlike=["Norway"], k=1, explain=True)[0].explanation
+    assert unlike is not None
+    assert unlike.agreement is None
+    assert "agreement" not in str(unlike)
+
+
+def test_what_a_weighed_field_might_add_is_what_it_adds_where_the_document_is_the_query(index: Index) -> None:
+    weights = {"name": 3.0, "region": -0.5, "languages": 0.2}
+    hits = index.search(COUNTRIES["Chad"], 193, weights=weights, explain=True)
+    why = next(hit.explanation for hit in hits if hit.id == "Chad")
+    assert why is not None
+    own = [part for part in why.parts if part.path == part.other_path]
+    assert sum(part.possible for part in why.parts) == pytest.approx(why.score, abs=1e-5)
+    assert next(part for part in own if part.path == "region").possible < 0
+
+
 def test_agreement_is_1_where_all_that_is_asked_for_agrees(index: Index) -> None:
     query = {"region": "Northern Europe", "languages": COUNTRIES["Finland"]["languages"], "drives_on": "right"}
-    weights = {"region": 3, "drives_on": -0.5}
+    weights = {"region": 3, "drives_on": 0.5}
     for given in ({}, {"weights": weights}):
         hit = next(hit for hit in index.search(query, 193, explain=True, **given) if hit.id == "Finland")
         assert hit.explanation is not None

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mbat import DocumentError, Encoder, Explanation, ParameterError, PathError
 from mbat.explaining import ALL_ELSE, Account
 from mbat.picking import only, paths_in, tree_of, values_at
-from tests.json_strategies import documents
+from mbat.terminal import width_of
+from tests.json_strategies import documents, places
 
 SHARED = Path(__file__).parent.parent.parent / "shared/data"
 SETS = sorted(SHARED.glob("*/*.jsonl")) if SHARED.exists() else []
@@ -51,9 +52,12 @@ def test_parts_sum_to_the_score(first: Any, second: Any, softness: float) -> Non
 
 
 @settings(deadline=None)
-@given(documents)
-def test_a_document_explains_itself_wholly(document: Any) -> None:
-    why = Encoder(dim=64).explain(document, document)
+@given(documents | places, st.booleans(), st.sampled_from((0.0, 0.5)))
+def test_a_document_explains_itself_wholly(document: Any, fitted: bool, softness: float) -> None:
+    encoder = Encoder(dim=64, softness=softness)
+    if fitted:
+        encoder.fit([document] * 3)
+    why = encoder.explain(document, document)
     assert why.score == pytest.approx(1.0, abs=1e-5)
     assert why.agreement == pytest.approx(1.0, abs=1e-5)
     assert all(part.other_path is not None for part in why.parts)
@@ -135,7 +139,7 @@ born             0.409 ███████████▏ = 1950
 address.city     0.168 ████▋        = Oslo
 name <-> title   0.090 ██▌          = Ann Lee
 name             0.024 ▋░░░░░░      Ann Lee | Bob Roy
-address          0.016 ▌            {"city": "Oslo", "stree… | {"city": "Oslo"}
+address          0.016 ▌            {"city": "Oslo", "street… | {"city": "Oslo"}
 address.street   0.000 ░░░░         Long Road | missing
 all else        -0.075 --
 """
@@ -152,7 +156,7 @@ def test_a_table_has_no_line_that_is_too_wide_or_steers_the_terminal(first: Any,
 
     for line in explanation_table(Encoder(dim=16).explain(first, second), width).split("\n"):
         assert line.isprintable()
-        assert len(line) <= max(width, 54)  # what the first line says
+        assert width_of(line) <= max(width, 54)  # what the first line says
 
 
 @settings(deadline=None)
@@ -178,9 +182,35 @@ def test_what_is_kept_of_a_document_stands_at_paths_that_are_wanted(document: An
 
 def test_an_account_of_several_documents_gives_the_values_of_all() -> None:
     account = Account([("a",)], Encoder(dim=16).account({"a": 1}).rows, [{"a": 1}, {"b": 2}, {"a": None}])
-    assert account.values(("a",)) == [1, None]
+    assert account.value(("a",)) == [1, None]
 
 
 def test_a_path_that_is_not_well_formed_is_refused_by_unbind() -> None:
     with pytest.raises(PathError):
         Encoder(dim=16).unbind(Encoder(dim=16).encode_one(1), "a..b")
+
+
+def test_agreement_holds_where_a_field_adds_nothing_but_changes_another() -> None:
+    """Where all documents have a point its longitude adds nothing by itself, and yet makes the point."""
+    points = [{"name": f"place {i}", "lat": float(i), "lon": 2.0 * i} for i in range(50)]
+    encoder = Encoder().fit(points)
+    assert encoder.explain({"lat": 13.0, "lon": 26.0}, points[13]).agreement == pytest.approx(1.0, abs=1e-6)
+    assert encoder.explain({"lat": 13.0, "lon": 46.0}, points[13]).agreement < 0.9
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(1, True), ([1, 0], [True, False]), ([[1], [2]], [[1, 2]]), ({"y": 0}, {"y": False})]
+)
+def test_what_python_takes_for_equal_is_not_shown_as_equal(first: Any, second: Any) -> None:
+    assert not any("= " in line for line in str(Encoder().explain({"x": first}, {"x": second})).splitlines())
+    assert any("= " in line for line in str(Encoder().explain({"x": first}, {"x": first})).splitlines())
+
+
+def test_wide_characters_are_counted_as_wide() -> None:
+    first, second = {"title": "東京都渋谷区の長い題名" * 5}, {"title": "東京都新宿区の長い題名" * 5, "name": "東京"}
+    assert max(map(width_of, str(Encoder().explain(first, second)).splitlines())) <= 80
+
+
+def test_values_below_arrays_keep_the_form_of_these() -> None:
+    (part,) = (part for part in Encoder().explain([[1], [2, 3]], [[1]]).parts if part.path == "[][]")
+    assert (part.value, part.other_value) == ([[1], [2, 3]], [[1]])

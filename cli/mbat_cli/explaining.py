@@ -9,7 +9,15 @@ import click
 
 from mbat.errors import IndexNotFoundError, SourceError
 from mbat_cli.documents import parsed_document
-from mbat_cli.options import depth_option, find_index, index_option, picture_option, weight_options
+from mbat_cli.options import (
+    depth_option,
+    find_index,
+    index_option,
+    picture_option,
+    unmet,
+    warn_of_unmet,
+    weight_options,
+)
 from mbat_cli.printing import print_explanation, wants_table
 
 if TYPE_CHECKING:
@@ -47,6 +55,7 @@ def explain(
 
     Where there is no index, the two are compared without what one learns of its documents.
     """
+    from mbat.asking import ALONE, Question, Weights, explained
     from mbat.encoder import Encoder
     from mbat.index import Index
 
@@ -62,8 +71,8 @@ def explain(
         raise click.UsageError("-o draws the explanation instead of printing it; leave out --json and --plain.")
     encoder = Encoder() if index is None else index.encoder
     one, other = (_document(text, index) for text in (first, second))
-    asked = encoder.weigh(weights, ignore)
-    why = asked.explained(asked.account(one), other, encoder.account(other))
+    (why,) = explained(Question([one], ALONE), Weights(weights, ignore), encoder, [other])
+    warn_of_unmet(unmet({*weights, *ignore}, one))
     why = why.grouped(depth) if depth else why
     if output is None:
         print_explanation(why, wants_table(as_json))

@@ -233,3 +233,18 @@ def folder_bytes(path: Path) -> int:
         with suppress(FileNotFoundError):  # it has just been removed
             total += file.stat().st_size
     return total
+
+
+def unmet(patterns: set[str], document: Any) -> set[str]:
+    """Return the paths of --weight and --ignore that a query does not have."""
+    from mbat.patterns import matches, parse_pattern
+    from mbat.picking import paths_in
+
+    paths = paths_in(document) if patterns else set()
+    return {pattern for pattern in patterns if not any(matches(parse_pattern(pattern), steps) for steps in paths)}
+
+
+def warn_of_unmet(patterns: set[str]) -> None:
+    """Say on stderr which paths of --weight and --ignore no query has."""
+    for pattern in sorted(patterns):
+        click.echo(f"Note: no query has the field {pattern}, so its weight changes nothing.", err=True)

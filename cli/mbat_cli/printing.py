@@ -58,12 +58,12 @@ def print_values(ranked: Iterable[tuple[Any, float]], table: bool) -> None:
             sys.stdout.buffer.write(orjson.dumps({"value": value, "score": round(score, 6)}) + b"\n")
         sys.stdout.buffer.flush()
         return
-    from mbat.explanation_table import cut
+    from mbat.terminal import cut
 
     room = max(shutil.get_terminal_size().columns - 9, _LEAST_WIDTH)
     click.echo(f"{'score':>6}  value")
     for value, score in ranked:
-        click.echo(f"{score:6.3f}  {cut(orjson.dumps(value).decode(), room)}")
+        click.echo(f"{score:6.3f}  {cut(_json(value), room)}")
 
 
 def print_number(number: Number, table: bool) -> None:
@@ -78,7 +78,8 @@ def print_number(number: Number, table: bool) -> None:
 
 
 def _plain(why: Explanation) -> dict[str, Any]:
-    return {"score": why.score, "agreement": why.agreement, "parts": [vars(part) for part in why.parts]}
+    parts = [vars(part) for part in why.parts]
+    return {"score": why.score, "agreement": why.agreement, "parts": parts}
 
 
 def _print_lines(hits: Iterable[Hit], number: int | None) -> None:
@@ -92,18 +93,19 @@ def _print_lines(hits: Iterable[Hit], number: int | None) -> None:
 
 
 def _print_table(hits: list[Hit], number: int | None) -> None:
-    from mbat.explanation_table import cut, explanation_table, printable
+    from mbat.explanation_table import explanation_table
+    from mbat.terminal import cut, padded, printable, width_of
 
     if number is not None:
         click.echo(f"{chr(10) if number else ''}query {number}")
     width = shutil.get_terminal_size().columns
     ids = [printable(hit.id) for hit in hits]
-    id_width = min(max([2, *map(len, ids)]), width // 3)
+    id_width = min(max([2, *map(width_of, ids)]), width // 3)
     room = max(width - id_width - 9, _LEAST_WIDTH)
     click.echo(f"{'score':>6}  {'id':{id_width}}  document")
     for one, hit in zip(ids, hits, strict=True):
-        text = printable(orjson.dumps(hit.document).decode())
-        click.echo(f"{hit.score:6.3f}  {cut(one, id_width):{id_width}}  {cut(text, room - 1)}")
+        text = _json(hit.document)
+        click.echo(f"{hit.score:6.3f}  {padded(cut(one, id_width), id_width)}  {cut(text, room - 1)}")
         if hit.explanation is not None:
             table = explanation_table(hit.explanation, max(width - len(_INDENT), 2 * _LEAST_WIDTH))
             click.echo("".join(f"{_INDENT}{line}\n" for line in table.splitlines()))
@@ -111,21 +113,24 @@ def _print_table(hits: list[Hit], number: int | None) -> None:
 
 def print_group(group: Group, documents: Sequence[Any]) -> None:
     """Print a group of duplicates for people; the documents may be None where they are not at hand."""
-    from mbat.explanation_table import cut
+    from mbat.terminal import cut, padded, printable, width_of
 
     width = shutil.get_terminal_size().columns
-    id_width = min(max(map(len, group.ids)), width // 3)
+    ids = list(map(printable, group.ids))
+    id_width = min(max(map(width_of, ids)), width // 3)
     room = max(width - id_width - 9, _LEAST_WIDTH)
     click.echo(f"{len(group.ids):,} documents, {_scores(group)}")
-    for one, document in zip(group.ids, documents, strict=True):
-        mark = "keep" if one == group.ids[0] else ""
+    for number, (one, document) in enumerate(zip(ids, documents, strict=True)):
+        mark = "" if number else "keep"
         text = "" if document is None else cut(_json(document), room)
-        click.echo(f"  {mark:4}  {cut(one, id_width):{id_width}} {text}".rstrip())
+        click.echo(f"  {mark:4}  {padded(cut(one, id_width), id_width)} {text}".rstrip())
 
 
 def print_pair(pair: Pair, differing: Sequence[Difference]) -> None:
     """Print a pair of duplicates for people, with the fields that differ."""
-    click.echo(f"{pair.score:6.3f}  {pair.ids[0]} | {pair.ids[1]}")
+    from mbat.terminal import printable
+
+    click.echo(f"{pair.score:6.3f}  {' | '.join(map(printable, pair.ids))}")
     values = [
         ["missing" if one.missing == i else _json(one.values[i]) for i in range(2)]
         for one in differing
@@ -136,10 +141,12 @@ def print_pair(pair: Pair, differing: Sequence[Difference]) -> None:
 
 def print_outlier(outlier: Outlier, most: int) -> None:
     """Print an outlier for people, with the fields that cost most."""
-    from mbat.explanation_table import cut
+    from mbat.terminal import cut, printable, width_of
 
-    room = max(shutil.get_terminal_size().columns - len(outlier.id) - 11, _LEAST_WIDTH)
-    click.echo(f"{outlier.score:6.3f}  {outlier.id}  {cut(_json(outlier.document), room)}")
+    width = shutil.get_terminal_size().columns
+    one = cut(printable(outlier.id), width // 3)
+    room = max(width - width_of(one) - 11, _LEAST_WIDTH)
+    click.echo(f"{outlier.score:6.3f}  {one}  {cut(_json(outlier.document), room)}")
     fields = outlier.fields[:most]
     values = [[_json(field.value), ", ".join(map(_json, field.others)) or "missing"] for field in fields]
     _print_fields([(field.path, field.lost) for field in fields], values)
@@ -147,15 +154,16 @@ def print_outlier(outlier: Outlier, most: int) -> None:
 
 def _print_fields(fields: Sequence[tuple[str, float]], values: Sequence[Sequence[str]]) -> None:
     """Print fields, a line each: what it costs, and the values on both sides."""
-    from mbat.explanation_table import cut
+    from mbat.terminal import cut, padded, printable, width_of
 
     width = shutil.get_terminal_size().columns
-    name_width = min(max([0, *(len(path) for path, _ in fields)]), width // 3)
+    paths = [printable(path) for path, _ in fields]
+    name_width = min(max([0, *map(width_of, paths)]), width // 3)
     room = max(width - name_width - 20, _LEAST_WIDTH)
-    for (path, lost), (one, other) in zip(fields, values, strict=True):
-        first = cut(one, max(room // 2, room - len(other)))
-        second = cut(other, room - len(first))
-        click.echo(f"        {cut(path, name_width):{name_width}} {-lost:7.3f} {first} | {second}")
+    for path, (_, lost), (one, other) in zip(paths, fields, values, strict=True):
+        first = cut(one, max(room // 2, room - width_of(other)))
+        second = cut(other, room - width_of(first))
+        click.echo(f"        {padded(cut(path, name_width), name_width)} {-lost:7.3f} {first} | {second}")
 
 
 def _scores(group: Group) -> str:
@@ -164,4 +172,6 @@ def _scores(group: Group) -> str:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    from mbat.terminal import printable
+
+    return printable(orjson.dumps(value).decode())

@@ -11,7 +11,7 @@ import click
 
 from mbat.errors import SourceError
 from mbat_cli.documents import documents_of_input, parsed_document
-from mbat_cli.options import depth_option, effort_option, find_index, index_option, weight_options
+from mbat_cli.options import depth_option, effort_option, find_index, index_option, unmet, warn_of_unmet, weight_options
 from mbat_cli.printing import print_hits, print_line, wants_table
 
 if TYPE_CHECKING:
@@ -73,22 +73,23 @@ def query(
     options: dict[str, Any] = {"where": where, "weights": weights, "ignore": ignore, "effort": effort}
     table = wants_table(as_json)
     alone = NOTHING if document is None or many else parsed_document(document)
-    unmet = set() if ids else {*weights, *ignore}
+    unused = {*weights, *ignore}
     with Index.open(find_index(index_path)) as opened:
         if not many:
-            unmet = _unmet(unmet, alone)
             hits = opened.search(alone, k, explain=explain, like=like, unlike=unlike, **options)
             print_hits(_grouped(hits, depth), None, table)
-            _warn_of(unmet)
+            for one in (alone, *map(opened.get, (*like, *unlike) if unused else ())):
+                unused = unmet(unused, one)
+            warn_of_unmet(unused)
             return
         queries, number = documents_of_input(), 0
         while batch := list(islice(queries, _BATCH)):
             for one in batch:
-                unmet = _unmet(unmet, one)
+                unused = unmet(unused, one)
             for hits in opened.search_batch(batch, k, explain=explain, **options):
                 print_hits(_grouped(hits, depth), number, table)
                 number += 1
-        _warn_of(unmet)
+        warn_of_unmet(unused)
 
 
 @click.command()
@@ -112,17 +113,3 @@ def _grouped(hits: list[Hit], depth: int | None) -> list[Hit]:
     if depth is None:
         return hits
     return [replace(hit, explanation=hit.explanation and hit.explanation.grouped(depth)) for hit in hits]
-
-
-def _unmet(patterns: set[str], document: Any) -> set[str]:
-    """Return the paths of --weight and --ignore that a query does not have."""
-    from mbat.patterns import matches, parse_pattern
-    from mbat.picking import paths_in
-
-    paths = paths_in(document) if patterns else set()
-    return {pattern for pattern in patterns if not any(matches(parse_pattern(pattern), steps) for steps in paths)}
-
-
-def _warn_of(patterns: set[str]) -> None:
-    for pattern in sorted(patterns):
-        click.echo(f"Note: no query has the field {pattern}, so its weight changes nothing.", err=True)
