@@ -136,7 +136,7 @@ class Duplicates:
         ends = [*starts[1:].tolist(), len(rows)]
         together = [tuple(positions[start:end]) for start, end in zip(starts.tolist(), ends, strict=True)]
         counts = np.diff(link_starts, append=len(links)).tolist()
-        lowest, highest = (least.reduceat(scores, link_starts).tolist() for least in (np.minimum, np.maximum))
+        lowest, highest = (extreme.reduceat(scores, link_starts).tolist() for extreme in (np.minimum, np.maximum))
         groups = [
             Group(tuple(map(self.ids.__getitem__, some)), some, *told)
             for some, *told in zip(together, counts, lowest, highest, strict=True)

@@ -51,20 +51,13 @@ def decode(
     """
     if sum(one is not None for one in (like, document, vector)) != 1:
         raise click.UsageError("Say which vector to read: with one of --like ID, --document JSON, --vector FILE.npy.")
-    from mbat.decoding import distinct_values, point_around
     from mbat.index import Index
-    from mbat.paths import format_path, parse_path
 
-    steps = parse_path(path)
     with Index.open(find_index(index_path)) as index:
         encoder = index.encoder
         held = _vector(index, encoder, like, document, vector)
-        values = distinct_values(index.documents(), steps, _MOST_VALUES)
-        if not values:
-            raise SourceError(f"No document of {index.path} has a value at {path}.")
-        if (point := point_around(encoder, index.documents(), steps)) is not None:
-            raise SourceError(f"{path} is half of a point, and no value of its own; decode {format_path(point)}.")
-    if k is None and all(type(value) in (int, float) for value in values):
+        values = _values(index, path)
+    if k is None and all(map(_is_number, values)):
         number = _number(encoder, held, path)
         if number is not None:
             _warn_of_chance(number.cosine, encoder.dim)
@@ -75,6 +68,25 @@ def decode(
     ranked = encoder.decode(held, path, values)
     _warn_of_chance(ranked[0][1], encoder.dim)
     print_values(ranked[: k or _RANKED], wants_table(as_json))
+
+
+def _values(index: Index, path: str) -> list[Any]:
+    """Return the values that documents have at a path."""
+    from mbat.decoding import distinct_values, point_around
+    from mbat.paths import format_path, parse_path
+
+    steps = parse_path(path)
+    values = distinct_values(index.documents(), steps, _MOST_VALUES)
+    if not values:
+        raise SourceError(f"No document of {index.path} has a value at {path}.")
+    point = point_around(index.encoder, index.documents(), steps) if any(map(_is_number, values)) else None
+    if point is not None:
+        raise SourceError(f"{path} is half of a point, and no value of its own; decode {format_path(point)}.")
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _number(encoder: Encoder, held: NDArray[np.floating[Any]], path: str) -> Number | None:
