@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mbat.accounting import accounted
 from mbat.binding import FAMILIES, array_hash, sequence_hash
 from mbat.bundling import bundled
-from mbat.columns import Walker
-from mbat.decoding import CANDIDATE_SOFTNESS, NOTHING
+from mbat.columns import KIND_BITS, Walker
+from mbat.decoding import CANDIDATE_SOFTNESS, FILLER_KEY
 from mbat.errors import DocumentError
 from mbat.fields import FieldRules, weighed_fields
 from mbat.identity import Identity
@@ -88,7 +88,7 @@ class Coding(Identity):
         """Return the encoder of the candidates for what a vector holds; see `mbat.decoding`."""
         if self._decoder is None:
             p = self._parameters
-            fields = weighed_fields(p.fields, {}, [f'**."{NOTHING}"'])
+            fields = weighed_fields(p.fields, {}, [f'**."{FILLER_KEY}"'])
             decoder = self._altered(replace(p, softness=CANDIDATE_SOFTNESS * p.softness, fields=fields))
             decoder._set_statistics(self._statistics)  # by softness
             self._decoder = decoder
@@ -100,6 +100,12 @@ class Coding(Identity):
         presence = batch.places.presence.copy()
         presence[[batch.columns.paths.number(steps[:depth]) for depth in range(len(steps) + 1)]] = 0.0
         return self._encode_batch(replace(batch, places=batch.places._replace(presence=presence)))
+
+    def _coordinates(self, documents: Documents) -> set[Steps]:
+        """Return the paths at which documents hold latitudes and longitudes that are coded as one point."""
+        batch = self._ready().prepare(documents)
+        paths = np.unique(batch.columns.items[batch.points.items] >> KIND_BITS)
+        return {batch.columns.paths.steps(path) for path in paths.tolist()}
 
     def _account_of(self, batch: Batch) -> NDArray[np.float64]:
         """Return what each path of a batch's one document adds to its sum, by path, float64 of shape (paths, dim)."""

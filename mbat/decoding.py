@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, Final
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
@@ -23,14 +23,18 @@ from mbat.pipeline import batched
 from mbat.statistics import Scale, Sketch, spread_of
 from mbat.symbols import LARGEST
 
+if TYPE_CHECKING:
+    from mbat.encoder import Encoder
+
 CANDIDATE_SOFTNESS: Final = 0.5
 """Softness of the candidates, over that of the encoder."""
 
-NOTHING: Final = "mbat: nothing"
+FILLER_KEY: Final = "mbat: nothing"
 """A key that is left out, so that an element of an array may add nothing."""
 
 _POSITION_BITS: Final = 3
 _BATCH: Final = 256
+_LOOKED_AT: Final = 256
 
 _MARGIN: Final = 1.0
 _GRID: Final = 4096
@@ -53,7 +57,7 @@ class Number:
     Attributes
     ----------
     value : float
-        The one that fits best.
+        The one that fits best. Numbers beyond 1e300 are coded as that, so they are read as that too.
     low, high : float
         The error bar: the least and the greatest number of which the square of the cosine is within ``9 / dim`` of that
         of the best, which is three noise units, of 1/sqrt(dim), in terms of likelihood.
@@ -84,18 +88,39 @@ def distinct_values(documents: Iterable[Any], steps: Steps, most: int) -> list[A
     return list(found.values())
 
 
+def point_around(encoder: Encoder, documents: Iterable[Any], steps: Steps) -> Steps | None:
+    """Return the path of the points whose latitudes or longitudes stand at a path of the first documents with it.
+
+    Returns
+    -------
+    tuple or None
+        None if what stands there is no part of a point, and so has a code of its own.
+
+    Examples
+    --------
+    >>> from mbat import Encoder
+    >>> point_around(Encoder(), [{"at": {"lat": 60.2, "lon": 24.9}}], ("at", "lat"))
+    ('at',)
+    """
+    some = list(islice((document for document in documents if values_at(document, steps)), _LOOKED_AT))
+    if steps not in encoder._coordinates(some):
+        return None
+    return steps[:-2] if steps[-1] is None else steps[:-1]
+
+
 def cosines(rows: Rows, vector: NDArray[np.float64], steps: Steps, values: Sequence[Any]) -> NDArray[np.float64]:
     """Return the cosine of a vector with what each value would add to it at a path.
 
     Where the path goes through an array that is the greatest over the first positions: 8, or 2 each of two or three
     arrays.
     """
-    norm = float(np.linalg.norm(vector)) or 1.0
+    direction = vector / (np.abs(vector).max() or 1.0)  # squares of what is very large or small would be lost
+    direction /= np.linalg.norm(direction) or 1.0
     ways = [*_positions(steps)]
     documents = (_nested(steps, value, positions) for value in values for positions in ways)
-    found = [rows(some) @ vector for some in batched(documents, _BATCH)]
+    found = [rows(some) @ direction for some in batched(documents, _BATCH)]
     all_ways = np.concatenate([np.zeros(0), *found]).reshape(len(values), len(ways))
-    return np.asarray(all_ways.max(axis=1, initial=-np.inf) / norm, dtype=np.float64)
+    return np.asarray(all_ways.max(axis=1, initial=-np.inf), dtype=np.float64)
 
 
 def _positions(steps: Steps) -> Iterator[tuple[int, ...]]:
@@ -107,7 +132,7 @@ def _nested(steps: Steps, value: Any, positions: tuple[int, ...]) -> Any:
     """Return a document that has a value at a path, with so many elements before it in each array that add nothing."""
     before = list(positions)
     for step in reversed(steps):
-        value = {step: value} if step is not None else [*[{NOTHING: 0}] * before.pop(), value]
+        value = {step: value} if step is not None else [*[{FILLER_KEY: 0}] * before.pop(), value]
     return value
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from tempfile import TemporaryFile
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ SUGGESTED: Final = 0.85
 
 MOST_PAIRS: Final = 20_000_000
 """More pairs than these are not kept in memory."""
+
+_BLOCK: Final = 1 << 14
 
 
 class Pair(NamedTuple):
@@ -74,7 +77,7 @@ class Duplicates:
     documents : int
         How many documents there are in all.
     ids : mapping from int to str
-        The ids of the documents in pairs, by position.
+        What the documents in pairs are called, by position. Ids of a file's field may be the same for several.
     found : Pairs
         The pairs of positions, in order.
     """
@@ -90,23 +93,21 @@ class Duplicates:
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the pairs, in the order of their documents."""
-        for first, second, score in zip(*(column.tolist() for column in self.found), strict=True):
-            yield Pair((self.ids[first], self.ids[second]), (first, second), score)
+        for start in range(0, len(self), _BLOCK):
+            block = self.found.chosen(slice(start, start + _BLOCK))
+            for first, second, score in zip(*(column.tolist() for column in block), strict=True):
+                yield Pair((self.ids[first], self.ids[second]), (first, second), score)
 
     def groups(self) -> list[Group]:
         """Return the groups: the connected components of the graph of the pairs, in the order of their first documents.
 
         Groups chain: if A is like B, and B like C, all three are one group, however little A is like C.
         """
-        labels = self._labels()
-        members = _split(self.found.rows(), labels)
-        links = _split(self.found.first, labels, self.found.scores)
-        groups = [self._group(some.tolist(), scores) for some, scores in zip(members, links, strict=True)]
-        return sorted(groups, key=lambda group: group.positions[0])
+        return list(self._groups)
 
     def dropped(self) -> set[int]:
         """Return the positions of the documents that are not the first of their group."""
-        return {position for group in self.groups() for position in group.positions[1:]}
+        return {position for group in self._groups for position in group.positions[1:]}
 
     def at(self, threshold: float) -> Duplicates:
         """Return those of the pairs whose score is at least another threshold.
@@ -124,17 +125,34 @@ class Duplicates:
             )
         return replace(self, threshold=threshold, found=self.found.chosen(self.found.scores >= threshold))
 
-    def _group(self, positions: list[int], scores: NDArray[np.float64]) -> Group:
-        ids = tuple(self.ids[position] for position in positions)
-        return Group(ids, tuple(positions), len(scores), float(scores.min()), float(scores.max()))
+    @cached_property
+    def _groups(self) -> list[Group]:
+        if not len(self):
+            return []
+        rows, of_rows, of_pairs = self._components()
+        members, starts = _sorted(of_rows)
+        links, link_starts = _sorted(of_pairs)
+        positions, scores = rows[members].tolist(), self.found.scores[links]
+        ends = [*starts[1:].tolist(), len(rows)]
+        together = [tuple(positions[start:end]) for start, end in zip(starts.tolist(), ends, strict=True)]
+        counts = np.diff(link_starts, append=len(links)).tolist()
+        lowest, highest = (extreme.reduceat(scores, link_starts).tolist() for extreme in (np.minimum, np.maximum))
+        groups = [
+            Group(tuple(map(self.ids.__getitem__, some)), some, *told)
+            for some, *told in zip(together, counts, lowest, highest, strict=True)
+        ]
+        return sorted(groups, key=lambda group: group.positions[0])
 
-    def _labels(self) -> NDArray[np.int64]:
+    def _components(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        """Return the positions that are in pairs, and the number of the component of each, and of each pair."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        linked = np.ones(len(self), dtype=np.int8), (self.found.first, self.found.second)
-        labels = connected_components(coo_array(linked, shape=(self.documents, self.documents)), directed=False)[1]
-        return np.asarray(labels, dtype=np.int64)
+        rows, numbers = np.unique(np.stack([self.found.first, self.found.second]), return_inverse=True)
+        first, second = numbers.reshape(2, -1)
+        linked = coo_array((np.ones(len(self), dtype=np.int8), (first, second)), shape=(len(rows), len(rows)))
+        labels = connected_components(linked, directed=False)[1]
+        return rows, labels, labels[first]
 
 
 def check_threshold(threshold: float) -> None:
@@ -177,7 +195,7 @@ def find_duplicates(
     encoder = index.encoder.weigh({}, ignore)
     try:
         with TemporaryFile() as file:
-            distinct = index._reader.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
+            distinct = index.read(lambda view: distinct_vectors(view.store, encoder, file, progress))
             found = _pairs(distinct, threshold, progress)
     except OSError as error:
         raise MbatError(f"The vectors cannot be kept in a temporary file: {error.strerror or error}.") from error
@@ -204,12 +222,7 @@ def _pairs(distinct: Distinct, threshold: float, progress: Progress) -> Pairs:
     return whole.chosen(np.lexsort((whole.second, whole.first)))
 
 
-def _split(
-    positions: NDArray[np.int64], labels: NDArray[np.int64], values: NDArray[Any] | None = None
-) -> list[NDArray[Any]]:
-    """Return some positions, or values that belong to them, by the labels of the positions."""
-    if not len(positions):
-        return []
-    found = labels[positions]
-    order = np.argsort(found, kind="stable")
-    return np.split((positions if values is None else values)[order], np.flatnonzero(np.diff(found[order])) + 1)
+def _sorted(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what sorts labels, and where each begins then."""
+    order = np.argsort(labels, kind="stable")
+    return order, np.flatnonzero(np.diff(labels[order], prepend=-1))

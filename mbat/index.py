@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import orjson
 
@@ -24,6 +24,8 @@ from mbat.reading import FolderReader, View
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.searching import Hit, Searcher, documents_by_ids, request_of
 from mbat.store import Stored
+
+T = TypeVar("T")
 
 
 class Index:
@@ -150,6 +152,10 @@ class Index:
     def close(self) -> None:
         """Close the files; the index can be used no more."""
         self._reader.end()
+
+    def read(self, action: Callable[[View], T]) -> T:
+        """Return what an action makes of the index at one moment; for what works on the whole of it."""
+        return self._reader.read(action)
 
     @property
     def content(self) -> Content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from mbat.errors import ParameterError
 from mbat.extras import extra_module
 from mbat.paths import Steps, format_path, parse_path
 from mbat.picking import values_at
-from mbat.terminal import cut
+from mbat.terminal import cut, printable
 
 if TYPE_CHECKING:
     from mbat.index import Index
@@ -25,13 +26,17 @@ Method = Literal["pca", "umap"]
 MOST_CATEGORIES: Final = 10
 """Values of the colouring field that have colours of their own, the most frequent; the rest share one."""
 
-OTHER: Final = "other"
-MISSING: Final = "missing"
-
-_LEAST: Final = 3
+_LEAST_DOCUMENTS: Final = 3
 _FIELDS: Final = 6
 _LOOKED_AT: Final = 1000
 _WIDTH: Final = 60
+
+
+class Grey(Enum):
+    """What colours a document by none of the values that have colours of their own; no text, so no value is one."""
+
+    OTHER = "other"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class Map:
     colour : str or None
         The path of the field that colours them.
     colours : sequence
-        What stands there: numbers or None if all are numbers, else strings, the rare ones "other".
+        What stands there: numbers if all are numbers, else strings, of the rare ones `Grey.OTHER`. `Grey.MISSING` if
+        nothing does.
     method : str
         What the two axes are.
     documents : int
@@ -58,22 +64,20 @@ class Map:
     ids: Sequence[str]
     fields: Mapping[str, Sequence[str]]
     colour: str | None
-    colours: Sequence[float | str | None]
+    colours: Sequence[float | str | Grey]
     method: str
     documents: int
 
     @property
     def is_numeric(self) -> bool:
         """Whether numbers colour the map."""
-        return not any(isinstance(colour, str) for colour in self.colours)
+        return any(isinstance(colour, float) for colour in self.colours)
 
     @property
     def categories(self) -> list[str]:
-        """The values that have colours of their own, the most frequent first, then "other" and "missing"."""
+        """The values that have colours of their own, the most frequent first."""
         found = Counter(colour for colour in self.colours if isinstance(colour, str))
-        return sorted(
-            found, key=lambda one: ((OTHER, MISSING).index(one) if one in (OTHER, MISSING) else -1, -found[one], one)
-        )
+        return sorted(found, key=lambda one: (-found[one], one))
 
 
 def map_of(index: Index, colour: str | None = None, method: Method = "pca", sample: int | None = None) -> Map:
@@ -101,19 +105,20 @@ def map_of(index: Index, colour: str | None = None, method: Method = "pca", samp
     """
     if method not in ("pca", "umap"):
         raise ParameterError(f"method is 'pca' or 'umap'; {method!r} is neither.")
-    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < _LEAST):
-        raise ParameterError(f"sample is how many documents to show, {_LEAST} or more; {sample!r} is not.")
+    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < _LEAST_DOCUMENTS):
+        raise ParameterError(f"sample is how many documents to show, {_LEAST_DOCUMENTS} or more; {sample!r} is not.")
     steps = None if colour is None else parse_path(colour)
     count = len(index)
     chosen = _sampled(count, sample)
     items = [item for number, item in enumerate(index.items()) if chosen is None or number in chosen]
-    if len(items) < _LEAST:
-        raise ParameterError(f"A map needs {_LEAST} documents or more; {index.path} has {len(items)}.")
+    if len(items) < _LEAST_DOCUMENTS:
+        raise ParameterError(f"A map needs {_LEAST_DOCUMENTS} documents or more; {index.path} has {len(items)}.")
     documents = [document for _, document in items]
     colours = [] if steps is None else _colours(documents, steps)
     places, axes = _plane(index.encoder.encode(documents), method)
-    fields = {format_path(path): [_shown(document, path) for document in documents] for path in _main(documents)}
-    return Map(places, [one for one, _ in items], fields, colour, colours, axes, count)
+    fields = {format_path(path): [_told(document, path) for document in documents] for path in _main(documents)}
+    path = None if steps is None else format_path(steps)
+    return Map(places, [one for one, _ in items], fields, path, colours, axes, count)
 
 
 def _sampled(count: int, sample: int | None) -> set[int] | None:
@@ -149,18 +154,18 @@ def principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]
     return places, float(values.sum() / (np.trace(covariance) or 1.0))
 
 
-def _colours(documents: Sequence[Any], steps: Steps) -> list[float | str | None]:
+def _colours(documents: Sequence[Any], steps: Steps) -> list[float | str | Grey]:
     """Return what stands at a path: numbers, if nothing else does, else the most frequent values as text."""
     found = [values_at(document, steps)[:1] for document in documents]
     values = [one[0] for one in found if one]
     if not values:
         raise ParameterError(f"No document has a value at {format_path(steps)}, so it cannot colour the map.")
     if all(type(value) in (int, float) for value in values):
-        return [float(one[0]) if one else None for one in found]
-    texts = [_text(one[0]) if one else MISSING for one in found]
-    ranked = Counter(text for text, one in zip(texts, found, strict=True) if one).most_common()
-    kept = {text for text, _ in sorted(ranked, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES]}
-    return [text if text in kept or not one else OTHER for text, one in zip(texts, found, strict=True)]
+        return [float(one[0]) if one else Grey.MISSING for one in found]
+    texts = [_written(one[0]) if one else None for one in found]
+    ranked = Counter(text for text in texts if text is not None)
+    kept = sorted(ranked, key=lambda text: (-ranked[text], text))[:MOST_CATEGORIES]
+    return [Grey.MISSING if text is None else text if text in kept else Grey.OTHER for text in texts]
 
 
 def _main(documents: Sequence[Any]) -> list[Steps]:
@@ -178,10 +183,10 @@ def _leaves(steps: Steps, value: Any) -> list[Steps]:
     return [] if isinstance(value, list) else [steps]
 
 
-def _shown(document: Any, steps: Steps) -> str:
+def _told(document: Any, steps: Steps) -> str:
     found = values_at(document, steps)
-    return _text(found[0]) if found else ""
+    return _written(found[0]) if found else ""
 
 
-def _text(value: Any) -> str:
-    return cut(value if isinstance(value, str) else orjson.dumps(value).decode(), _WIDTH)
+def _written(value: Any) -> str:
+    return cut(printable(value if isinstance(value, str) else orjson.dumps(value).decode()), _WIDTH)

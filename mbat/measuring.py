@@ -101,7 +101,7 @@ def evaluate(index: Index, queries: int = 1000, effort: float | None = None) -> 
             raise ParameterError(f"{index.path} has no documents to search for.")
         return view.content, documents, _recall(view.segments, rows, view.encoder.encode(documents), effort)
 
-    content, documents, recall = index._reader.read(measured)
+    content, documents, recall = index.read(measured)
     index.search(documents[0], _K, effort=effort)
     single = [_seconds(lambda one=one: index.search(one, _K, effort=effort)) for one in documents]
     together = _seconds(lambda: index.search_batch(documents, _K, effort=effort))

@@ -108,7 +108,7 @@ def find_outliers(
     check_search(k, effort)
     if isinstance(neighbours, bool) or not isinstance(neighbours, int) or neighbours < 1:
         raise ParameterError(f"neighbours is how many count, a whole number of at least 1; {neighbours!r} is not.")
-    return index._reader.read(lambda view: _found(view, k, neighbours, effort, progress))
+    return index.read(lambda view: _found(view, k, neighbours, effort, progress))
 
 
 def _found(view: View, k: int, neighbours: int, effort: float | None, progress: Progress) -> list[Outlier]:

@@ -5,9 +5,12 @@ JSON lines: the first tells threshold, documents and how many pairs follow, each
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import orjson
@@ -17,10 +20,29 @@ from mbat.errors import MbatError, ParameterError, SourceError
 from mbat.pairs import Pairs
 
 _ROUNDED: Final = 1e-9
+_MOST_DOCUMENTS: Final = (1 << 63) - 1
+
+
+def check_pairs_file(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a file for pairs that cannot be written, or is one of the inputs or within it, before any work is done.
+
+    Raises
+    ------
+    ParameterError
+        If it is of the inputs.
+    MbatError
+        If it cannot be written.
+    """
+    place = path.resolve()
+    for one in inputs:
+        if place.is_relative_to(one.resolve()) or (path.exists() and one.exists() and path.samefile(one)):
+            raise ParameterError(f"The pairs cannot be written to {path}: the documents are there. Name another file.")
+    with _written(path):
+        pass
 
 
 def save_pairs(duplicates: Duplicates, path: Path) -> None:
-    """Write pairs to a file.
+    """Write pairs to a file, which is there when it is whole; until then what was there stays.
 
     Raises
     ------
@@ -28,12 +50,27 @@ def save_pairs(duplicates: Duplicates, path: Path) -> None:
         If it cannot be written.
     """
     header = {"threshold": duplicates.threshold, "documents": duplicates.documents, "pairs": len(duplicates)}
+    with _written(path) as file:
+        file.write(orjson.dumps(header) + b"\n")
+        file.writelines(orjson.dumps(plain_pair(pair)) + b"\n" for pair in duplicates.pairs())
+        file.flush()
+        os.replace(file.name, path.resolve())
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside the one to be written, which is gone afterwards unless it was moved."""
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        raise MbatError(f"The pairs cannot be written to {path}: it is there and no file.")
+    partial = place.with_name(f".{place.name}.partial")
     try:
-        with path.open("wb") as file:
-            file.write(orjson.dumps(header) + b"\n")
-            file.writelines(orjson.dumps(plain_pair(pair)) + b"\n" for pair in duplicates.pairs())
+        with partial.open("wb") as file:
+            yield file
     except OSError as error:
         raise MbatError(f"The pairs cannot be written to {path}: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def plain_pair(pair: Pair) -> dict[str, Any]:
@@ -61,19 +98,30 @@ def _parsed(path: Path, lines: Iterable[bytes]) -> Duplicates:
     header: Any = next(numbered, (1, None))[1]
     if not _is_header(header):
         raise SourceError(f"{path} is no file of pairs that mbat dedup --pairs has written.")
-    found: list[Pair] = []
+    positions, scores = array("q"), array("d")
     ids: dict[int, str] = {}
+    last = (-1, -1)
     for number, value in numbered:
         pair = _pair(value, header)
-        if pair is None or any(ids.setdefault(p, one) != one for p, one in zip(pair.positions, pair.ids, strict=True)):
+        if pair is None or not _agrees(pair, ids):
             raise SourceError(f"{path}, line {number}: this is no pair that mbat dedup --pairs has written.")
-        found.append(pair)
-    if len(found) != header["pairs"]:
-        raise SourceError(f"{path} holds {len(found):,} pairs instead of {header['pairs']:,}: it is not whole.")
-    positions = np.array([pair.positions for pair in found], dtype=np.int64).reshape(-1, 2)
-    scores = np.array([pair.score for pair in found], dtype=np.float64)
-    pairs = Pairs(positions[:, 0], positions[:, 1], scores)
+        if pair.positions <= last:
+            what = "the same pair as" if pair.positions == last else "a pair of earlier documents than"
+            raise SourceError(f"{path}, line {number}: this is {what} the one before it. Make the file anew.")
+        last = pair.positions
+        positions.extend(pair.positions)
+        scores.append(pair.score)
+    if len(scores) != header["pairs"]:
+        raise SourceError(f"{path} holds {len(scores):,} pairs instead of {header['pairs']:,}: it is not whole.")
+    rows = np.array(positions, dtype=np.int64).reshape(-1, 2)
+    pairs = Pairs(rows[:, 0].copy(), rows[:, 1].copy(), np.array(scores, dtype=np.float64))
     return Duplicates(header["threshold"], header["documents"], ids, pairs)
+
+
+def _agrees(pair: Pair, ids: dict[int, str]) -> bool:
+    """Note the ids of a pair; return whether its documents had no others before."""
+    (one, other), (first, second), _ = pair
+    return ids.setdefault(first, one) == one and ids.setdefault(second, other) == other
 
 
 def _lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
@@ -91,14 +139,18 @@ def _is_header(value: Any) -> bool:
         check_threshold(value["threshold"])
     except ParameterError:
         return False
-    return all(type(value[name]) is int and value[name] >= 0 for name in ("documents", "pairs"))
+    return all(type(value[name]) is int and 0 <= value[name] <= _MOST_DOCUMENTS for name in ("documents", "pairs"))
 
 
 def _pair(value: Any, header: dict[str, Any]) -> Pair | None:
     """Return the pair that a line stands for; None if it is none."""
-    match value:
-        case {"ids": [str(one), str(other)], "positions": [int(first), int(second)], "score": int() | float() as score}:
-            rising = 0 <= first < second < header["documents"] and type(first) is type(second) is int
-            if rising and header["threshold"] - _ROUNDED <= score <= 1:
-                return Pair((one, other), (first, second), float(score))
+    try:
+        ids, positions, score = value["ids"], value["positions"], value["score"]
+        (one, other), (first, second) = ids, positions
+    except (KeyError, TypeError, ValueError):
+        return None
+    plain = type(ids) is type(positions) is list and type(one) is type(other) is str and type(score) in (int, float)
+    rising = plain and type(first) is type(second) is int and 0 <= first < second < header["documents"]
+    if rising and header["threshold"] - _ROUNDED <= score <= 1:
+        return Pair((one, other), (first, second), float(score))
     return None

@@ -50,8 +50,8 @@ class Pairs(NamedTuple):
     second: NDArray[np.int64]
     scores: NDArray[np.float64]
 
-    def chosen(self, which: NDArray[Any]) -> Pairs:
-        """Return some of them, by a mask or their numbers."""
+    def chosen(self, which: NDArray[Any] | slice) -> Pairs:
+        """Return some of them, by a mask, their numbers or where they are."""
         return Pairs(self.first[which], self.second[which], self.scores[which])
 
     def rows(self) -> NDArray[np.int64]:

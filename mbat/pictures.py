@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +11,8 @@ from mbat.errors import MbatError, ParameterError
 from mbat.explaining import ALL_ELSE, Explanation, Part
 from mbat.explanation_table import part_name, part_values
 from mbat.extras import extra_module
-from mbat.mapping import MISSING, MOST_CATEGORIES, OTHER, Map
-from mbat.terminal import cut
+from mbat.mapping import MOST_CATEGORIES, Grey, Map
+from mbat.terminal import cut, printable
 
 ENDINGS: Final = (".html", ".png", ".svg")
 """Of the files that a picture is written to."""
@@ -24,15 +24,18 @@ COLOURS: Final = (
 """Ten that the colour-blind can tell apart, after Paul Tol's muted ones; shapes tell them apart besides."""
 
 _SHAPES: Final = ("circle", "square", "triangle-up", "diamond", "cross")
+_GREY_SHAPES: Final = {Grey.OTHER: "circle", Grey.MISSING: "triangle-down"}
 _GREY: Final = "#bbbbbb"
 _ADDS, _TAKES, _MISSED = "#0072b2", "#d55e00", "#dddddd"
 _NUMBERS: Final = "viridis"
 _MAP_WIDTH, _MAP_HEIGHT = 640, 520
 _BARS_WIDTH, _BAR_HEIGHT = 320, 22
-_LEAST: Final = 0.005
+_LEAST_PART: Final = 0.005
 _NAME, _VALUES = 40, 60
 _PPI: Final = 144
 _SKEWED: Final = 1000.0
+_TAKEN: Final = ("id", "title", "image")
+"""Titles under the mouse that no field may have: that of the id, and two that a page takes for more than text."""
 
 
 def check_picture(path: Path) -> None:
@@ -45,7 +48,7 @@ def check_picture(path: Path) -> None:
     MissingExtraError
         If what draws it is not installed.
     """
-    if path.suffix not in ENDINGS:
+    if path.suffix.lower() not in ENDINGS:
         raise ParameterError(f"The picture {path} should end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
     for module in ("altair", "vl_convert"):
         extra_module(module, "plot", "A picture")
@@ -59,11 +62,14 @@ def save_picture(chart: Any, path: Path) -> None:
     ParameterError, MissingExtraError
         As for `check_picture`.
     MbatError
-        If the file cannot be written.
+        If it cannot be drawn, or the file cannot be written.
     """
     check_picture(path)
     writers: dict[str, Callable[[], str | bytes]] = {".html": lambda: _page(chart), ".svg": lambda: _svg(chart)}
-    content = writers.get(path.suffix, lambda: _png(chart))()
+    try:
+        content = writers.get(path.suffix.lower(), lambda: _png(chart))()
+    except ValueError as error:  # of vl_convert
+        raise MbatError(f"The picture {path} cannot be drawn: {error}") from error
     try:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
@@ -116,18 +122,19 @@ def map_chart(drawn: Map) -> Any:
     """Return a map as an `altair.Chart`: a point a document, which tells its id and main fields under the mouse."""
     alt = extra_module("altair", "plot", "A picture")
     rows = [
-        {"x": round(float(x), 4), "y": round(float(y), 4), "id": one}
+        {"x": round(float(x), 4), "y": round(float(y), 4), "id": printable(one)}
         for (x, y), one in zip(drawn.places, drawn.ids, strict=True)
     ]
     names = {f"field {i}": path for i, path in enumerate(drawn.fields)}
     for name, path in names.items():
         for row, value in zip(rows, drawn.fields[path], strict=True):
             row[name] = value
+    labels = _labels(drawn)
     for row, colour in zip(rows, drawn.colours, strict=False):
-        row["colour"] = colour
-    tooltip = [alt.Tooltip("id:N"), *(alt.Tooltip(f"{name}:N", title=path) for name, path in names.items())]
+        row["colour"] = labels[colour] if isinstance(colour, Grey) else colour
+    tooltip = [alt.Tooltip("id:N"), *(alt.Tooltip(f"{name}:N", title=_title(path)) for name, path in names.items())]
     if drawn.colour is not None and drawn.colour not in drawn.fields:
-        tooltip.append(alt.Tooltip("colour:Q" if drawn.is_numeric else "colour:N", title=drawn.colour))
+        tooltip.append(alt.Tooltip("colour:Q" if drawn.is_numeric else "colour:N", title=_title(drawn.colour)))
     axis = {"axis": None, "scale": alt.Scale(zero=False, nice=False, padding=12)}
     shown = f"{len(rows):,} of {drawn.documents:,}" if len(rows) < drawn.documents else f"{len(rows):,}"
     chart = (
@@ -144,6 +151,20 @@ def map_chart(drawn: Map) -> Any:
     return chart
 
 
+def _title(path: str) -> str:
+    """Return a path, in quotes if its name is taken, as a title under the mouse: Vega takes it as inside a string."""
+    return printable(f'"{path}"' if path in _TAKEN else path).replace("\\", "\\\\")
+
+
+def _labels(drawn: Map) -> dict[Grey, str | None]:
+    """Return what the grey points are called: nothing among numbers, and never as a value is."""
+    return {grey: None if drawn.is_numeric else _unlike(grey.value, drawn.categories) for grey in Grey}
+
+
+def _unlike(text: str, others: Collection[str]) -> str:
+    return _unlike(f"({text})", others) if text in others else text
+
+
 def _size(points: int) -> float:
     """Return the area of a point: the more, the smaller."""
     return max(6.0, min(60.0, 40000.0 / points))
@@ -154,17 +175,19 @@ def _colouring(alt: Any, drawn: Map) -> dict[str, Any]:
         return {"color": alt.value(COLOURS[0])}
     if drawn.is_numeric:
         numbers = [colour for colour in drawn.colours if isinstance(colour, float)]
+        title = printable(drawn.colour)
         skewed = min(numbers) > 0 and max(numbers) / min(numbers) > _SKEWED
         scale = alt.Scale(scheme=_NUMBERS, type="log" if skewed else "linear")
         missing = alt.condition(
-            "isValid(datum.colour)", alt.Color("colour:Q", scale=scale, title=drawn.colour), alt.value(_GREY)
+            "isValid(datum.colour)", alt.Color("colour:Q", scale=scale, title=title), alt.value(_GREY)
         )
         return {"color": missing}
-    categories = drawn.categories
-    own = [one for one in categories if one not in (OTHER, MISSING)]
-    colours = [*COLOURS[: len(own)], *[_GREY] * (len(categories) - len(own))]
-    shapes = [_SHAPES[i % len(_SHAPES)] for i in range(len(own))] + ["circle", "stroke"][: len(categories) - len(own)]
-    legend = alt.Legend(title=drawn.colour, labelLimit=200, symbolLimit=MOST_CATEGORIES + 2, symbolSize=80)
+    own, labels = drawn.categories, _labels(drawn)
+    grey = [one for one in Grey if one in drawn.colours]
+    categories = [*own, *(labels[one] for one in grey)]
+    colours = [*COLOURS[: len(own)], *[_GREY] * len(grey)]
+    shapes = [*(_SHAPES[i % len(_SHAPES)] for i in range(len(own))), *(_GREY_SHAPES[one] for one in grey)]
+    legend = alt.Legend(title=printable(drawn.colour), labelLimit=200, symbolLimit=MOST_CATEGORIES + 2, symbolSize=80)
     return {
         "color": alt.Color("colour:N", scale=alt.Scale(domain=categories, range=colours), legend=legend),
         "shape": alt.Shape("colour:N", scale=alt.Scale(domain=categories, range=shapes), legend=legend),
@@ -178,7 +201,7 @@ def explanation_chart(why: Explanation) -> Any:
     with "all else", so that the bars sum to the score.
     """
     alt = extra_module("altair", "plot", "A picture")
-    data = alt.Data(values=[_bar(number, part) for number, part in enumerate(_shown(why.parts))])
+    data = alt.Data(values=[_row(number, part) for number, part in enumerate(_drawn_parts(why.parts))])
     title = alt.Title(
         f"score {why.score:.3f}",
         subtitle=f"agreement in the fields asked for {why.agreement:.3f}",
@@ -204,14 +227,14 @@ def explanation_chart(why: Explanation) -> Any:
     )
 
 
-def _shown(parts: tuple[Part, ...]) -> list[Part]:
+def _drawn_parts(parts: tuple[Part, ...]) -> list[Part]:
     """Return the parts that have bars: those of next to nothing are added to the last one, "all else"."""
-    small = [p for p in parts if p.path == ALL_ELSE or max(p.possible, abs(p.contribution)) < _LEAST]
+    small = [p for p in parts if p.path == ALL_ELSE or max(p.possible, abs(p.contribution)) < _LEAST_PART]
     rest = Part(ALL_ELSE, ALL_ELSE, sum(p.contribution for p in small), sum(p.possible for p in small))
     return [*(part for part in parts if part not in small), rest]
 
 
-def _bar(number: int, part: Part) -> dict[str, Any]:
+def _row(number: int, part: Part) -> dict[str, Any]:
     missed = max(part.possible, 0.0)
     return {
         "row": number,

@@ -94,6 +94,43 @@ def test_pairs_of_a_file_say_which_documents_to_keep(capfd: pytest.CaptureFixtur
         assert sentence in err
 
 
+def test_documents_of_the_same_id_are_duplicates_like_others(capfd: pytest.CaptureFixture[str]) -> None:
+    write("b.jsonl", '{"id":"x","a":"q"}\n{"id":"x","a":"q"}\n{"id":"y","a":"z"}\n{"id":"x","a":"p"}\n')
+    command = ["dedup", "b.jsonl", "--id-field", "id"]
+    assert mbat(*command, "--pairs", "p.jsonl") == 0
+    (group,) = lines(capfd.readouterr().out)
+    assert (group["group"], group["positions"]) == (["x", "x"], [0, 1])
+    kept = [{"id": "x", "a": "q"}, {"id": "y", "a": "z"}, {"id": "x", "a": "p"}]
+    assert mbat(*command, "--show", "kept") == 0
+    assert lines(capfd.readouterr().out) == kept
+    assert mbat("dedup", "--rethreshold", "p.jsonl", "--show", "kept", *command[1:]) == 0
+    assert lines(capfd.readouterr().out) == kept
+    assert mbat(*command, "--show", "pairs", "--threshold", "0.1", "--explain", "--ignore", "id") == 0
+    pairs = lines(capfd.readouterr().out)
+    assert [(pair["positions"], pair["differs"]) for pair in pairs] == [([0, 1], [])]
+    assert mbat("dedup", "--rethreshold", "p.jsonl", "--show", "kept", "b.jsonl", "--id-field", "a") == 1
+    assert "the id 'q' is another there" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("pairs", ["a.jsonl", "./a.jsonl", "a.mbat/p.jsonl"])
+def test_pairs_are_not_written_over_the_documents(pairs: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert mbat("index", "a.jsonl") == 0
+    files = sorted(Path("a.mbat").iterdir())
+    where = "a.jsonl" if pairs.endswith("a.jsonl") else "a.mbat"
+    assert mbat("dedup", where, "--pairs", pairs) == 1
+    assert f"The pairs cannot be written to {Path(pairs)}: the documents are there." in capfd.readouterr().err
+    assert Path("a.jsonl").read_text(encoding="utf-8") == TEXT
+    assert sorted(Path("a.mbat").iterdir()) == files
+
+
+def test_pairs_that_cannot_be_written_are_told_of_before_the_documents_are_read(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write("broken.jsonl", "{")
+    assert mbat("dedup", "broken.jsonl", "--pairs", "gone/p.jsonl") == 1
+    assert "The pairs cannot be written to gone/p.jsonl: No such file or directory." in capfd.readouterr().err
+
+
 def test_an_index_has_the_duplicates_of_its_files(capfd: pytest.CaptureFixture[str]) -> None:
     assert mbat("index", str(COUNTRIES), "--id-field", "name") == 0
     outputs = set()
@@ -152,7 +189,12 @@ def test_tables_fit_the_terminal(capfd: pytest.CaptureFixture[str], monkeypatch:
         (["gone.mbat"], 1, "gone.mbat does not exist."),
         (["gone.jsonl"], 1, "There is no file gone.jsonl."),
         ([], 1, "Which index?"),
-        (["--id-field", "id"], 2, "--config and --id-field are for FILE..."),
+        (["--id-field", "id"], 2, "--config, --id-field and --on-error are for FILE..."),
+        (["a.mbat", "--on-error", "skip"], 2, "--config, --id-field and --on-error are for FILE..."),
+        (["--rethreshold", "a.jsonl", "-i", "nothere.mbat"], 2, "are for --show kept alone."),
+        (["--rethreshold", "a.jsonl", "a.jsonl"], 2, "are for --show kept alone."),
+        (["--rethreshold", "a.jsonl", "--id-field", "name"], 2, "are for --show kept alone."),
+        (["--rethreshold", "a.jsonl", "--on-error", "skip"], 2, "are for --show kept alone."),
         (["--rethreshold", "gone.jsonl"], 1, "The pairs gone.jsonl cannot be read: No such file or directory."),
         (["--rethreshold", "a.jsonl"], 1, "a.jsonl is no file of pairs that mbat dedup --pairs has written."),
         (["--rethreshold", "a.jsonl", "--ignore", "id"], 2, "leave out --ignore"),

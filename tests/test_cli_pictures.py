@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbat import Encoder, Index
+from mbat import Encoder, Field, Index
 from mbat_cli.main import cli, run
 
 COUNTRIES = Path(__file__).parent.parent / "examples/countries.jsonl"
@@ -83,6 +83,22 @@ def test_numbers_come_with_a_range_and_are_ranked_if_asked_for(capfd: pytest.Cap
     assert [list(one) for one in lines(capfd.readouterr().out)] == [["value", "score"]] * 2
 
 
+@pytest.mark.parametrize("fields", [{"code": Field(numbers="symbol")}, {}])
+def test_numbers_without_a_scale_are_ranked_and_that_is_said(
+    fields: dict[str, Field], capfd: pytest.CaptureFixture[str]
+) -> None:
+    documents = [{"name": f"n{i}", "code": i} for i in range(5)]
+    encoder = Encoder(fields=fields).fit(documents if fields else [{"name": "n", "code": "x"}])
+    Index.create("coded.mbat", documents, encoder=encoder).close()
+    assert mbat("decode", "code", "-i", "coded.mbat", "--like", "3") == 0
+    out, err = capfd.readouterr()
+    assert [lines(out)[0]["value"], len(lines(out))] == [3, 5]
+    assert err == "Note: numbers at code have no scale to read one from, so those of the index are ranked.\n"
+    np.save("short.npy", np.ones(7))
+    assert mbat("decode", "code", "-i", "coded.mbat", "--vector", "short.npy") == 1
+    assert "Note" not in capfd.readouterr().err
+
+
 def test_values_are_a_table_when_plain(capfd: pytest.CaptureFixture[str]) -> None:
     assert mbat("decode", "continent", "--like", "Finland", "--plain", "-k", "1") == 0
     title, first = capfd.readouterr().out.splitlines()
@@ -99,7 +115,7 @@ def test_a_value_that_may_be_there_by_chance_is_told(capfd: pytest.CaptureFixtur
 def test_more_values_than_are_ranked_are_told(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mbat_cli.decoding._MOST", 3)
+    monkeypatch.setattr("mbat_cli.decoding._MOST_VALUES", 3)
     assert mbat("decode", "name", "--like", "Albania") == 0
     out, err = capfd.readouterr()
     assert lines(out)[0]["value"] == "Albania"
@@ -115,6 +131,8 @@ def test_more_values_than_are_ranked_are_told(
         (["name", "--like", "Nowhere"], 1, "There is no document with the id 'Nowhere' in "),
         (["nope", "--like", "Chad"], 1, " has a value at nope."),
         (["a..b", "--like", "Chad"], 1, "The path 'a..b' is not well formed"),
+        (["capital.location.lat", "--like", "Chad"], 1, "no value of its own; decode capital.location."),
+        (["capital.location.lon", "--like", "Chad", "-k", "3"], 1, "no value of its own; decode capital.location."),
         (["name", "--document", "{"], 1, "is not JSON"),
         (["name", "--vector", "nope.npy"], 1, "The vector nope.npy cannot be read: No such file or directory."),
         (["name", "--vector", "text.npy"], 1, "text.npy cannot be read: it is no array of numbers that NumPy has"),

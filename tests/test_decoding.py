@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbat import Encoder, Field, Number, ParameterError, PathError
-from mbat.decoding import _numbers, _place
+from mbat.decoding import _numbers, _place, point_around
+from mbat.paths import parse_path
 from mbat.statistics import Scale, ordered_integers, scale_of
 from tests.benchmarks.decoding import DIMS, FIELDS, PAGE, STRICT, measured, theory
 from tests.fidelity import FAMILIES
 from tests.json_strategies import interpreted, leaves
 
+PATHS_OF_NUMBERS = ("a.lat", "a.lon", "b[].lat", "lat", "e.coordinates[]", "c.lat", "d.lat", "e.type")
 NAMES = [f"{a} {b}" for a in ("Ann", "Bob", "Cy", "Di") for b in ("Lee", "Roy", "Young", "Park", "Moss")]
 
 
@@ -163,6 +165,37 @@ def test_what_is_no_number_to_be_read_is_told_in_a_sentence(path: str, message: 
     encoder = Encoder(dim=64, fields={"code": Field(numbers="symbol"), "age": Field(weight=0)}).fit(documents)
     with pytest.raises(ParameterError, match=message):
         encoder.decode_number(encoder.encode_one(documents[0]), path)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324, 1.7e308])
+def test_cosines_do_not_depend_on_the_length_of_a_vector(size: float) -> None:
+    encoder = Encoder(dim=64)
+    ones = [1.0, -1.0] * 32
+    expected = encoder.decode(np.array(ones), "name", ["a", "b"])
+    found = encoder.decode(size * np.array(ones), "name", ["a", "b"])
+    assert [value for value, _ in found] == [value for value, _ in expected]
+    assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in expected])
+    assert expected[0][1] != 0.0
+    assert [cosine for _, cosine in encoder.decode(np.zeros(64), "name", ["a", "b"])] == [0.0, 0.0]
+
+
+def test_coordinates_are_told_from_numbers_of_their_own() -> None:
+    place = {"lat": 60.2, "lon": 24.9}
+    geojson = {"type": "Point", "coordinates": [24.9, 60.2]}
+    document = {"a": place, "b": [place], "c": {"lat": 60.2}, "d": {"lat": 99.0, "lon": 1.0}, "e": geojson, **place}
+    encoder = Encoder(dim=64)
+    found = {path: point_around(encoder, [{}, document], parse_path(path)) for path in PATHS_OF_NUMBERS}
+    assert found == {
+        "a.lat": ("a",),
+        "a.lon": ("a",),
+        "b[].lat": ("b", None),
+        "lat": (),
+        "e.coordinates[]": ("e",),
+        **dict.fromkeys(("c.lat", "d.lat", "e.type")),
+    }
+    symbols = Encoder(dim=64, fields={"a": Field(numbers="symbol")})
+    assert point_around(symbols, [document], ("a", "lat")) is None
+    assert point_around(encoder, [], ("a", "lat")) is None
 
 
 def test_a_field_of_weight_0_is_not_decoded_and_bad_paths_and_vectors_are_refused() -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import mbat.pairs
-from mbat import Encoder, Index, ParameterError, SourceError
+from mbat import Encoder, Index, MbatError, ParameterError, SourceError
 from mbat.differences import differences
 from mbat.duplicates import Duplicates, find_duplicates
-from mbat.pair_files import load_pairs, save_pairs
+from mbat.pair_files import check_pairs_file, load_pairs, save_pairs
 from mbat.pairs import Pairs, similar_pairs
 from tests.json_strategies import documents
 
@@ -140,8 +140,18 @@ PAIR = {"ids": ["a", "b"], "positions": [0, 2], "score": 0.75}
         ([{**HEADER, "threshold": 2}], "is no file of pairs"),
         ([{**HEADER, "documents": "3"}], "is no file of pairs"),
         ([HEADER], "holds 0 pairs instead of 1: it is not whole."),
-        ([HEADER, PAIR, PAIR], "holds 2 pairs instead of 1"),
+        ([HEADER, PAIR, {**PAIR, "positions": [1, 2], "ids": ["c", "b"]}], "holds 2 pairs instead of 1"),
+        ([{**HEADER, "pairs": 2}, PAIR, PAIR], r"line 3: this is the same pair as the one before it\."),
+        (
+            [{**HEADER, "pairs": 2}, PAIR, {**PAIR, "positions": [0, 1], "ids": ["a", "a"]}],
+            "line 3: this is a pair of ea",
+        ),
+        ([{**HEADER, "documents": 1 << 63}], "is no file of pairs"),
         ([HEADER, {**PAIR, "positions": [2, 0]}], "line 2: this is no pair"),
+        ([HEADER, {**PAIR, "positions": [0, 1, 2]}], "line 2: this is no pair"),
+        ([HEADER, {**PAIR, "ids": "ab"}], "line 2: this is no pair"),
+        ([HEADER, ["ids", "positions", "score"]], "line 2: this is no pair"),
+        ([HEADER, None], "line 2: this is no pair"),
         ([HEADER, {**PAIR, "positions": [0, 3]}], "line 2: this is no pair"),
         ([HEADER, {**PAIR, "positions": [False, True]}], "line 2: this is no pair"),
         ([HEADER, {**PAIR, "score": 0.4}], "line 2: this is no pair"),
@@ -155,6 +165,56 @@ def test_a_broken_file_of_pairs_is_refused(lines: list[Any], sentence: str, tmp_
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     with pytest.raises(SourceError, match=sentence):
         load_pairs(path)
+
+
+def test_pairs_of_very_many_documents_are_grouped(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    last = (1 << 63) - 2
+    lines = [{**HEADER, "documents": last + 1}, {**PAIR, "positions": [0, last]}]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    (group,) = load_pairs(path).groups()
+    assert group == (("a", "b"), (0, last), 1, 0.75, 0.75)
+
+
+def test_documents_of_pairs_may_be_called_alike(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(map(json.dumps, [HEADER, {**PAIR, "ids": ["a", "a"]}])), encoding="utf-8")
+    assert [pair.ids for pair in load_pairs(path).pairs()] == [("a", "a")]
+
+
+def test_more_pairs_than_a_block_are_all_told_in_order() -> None:
+    pairs = {(i, i + 1): 0.5 + i / 100_000 for i in range(40_000)}
+    assert {pair.positions: pair.score for pair in of_pairs(pairs, 40_001).pairs()} == pairs
+
+
+def test_a_file_for_pairs_is_refused_before_any_work_if_it_cannot_be_written_or_is_an_input(tmp_path: Path) -> None:
+    documents, index = tmp_path / "a.jsonl", tmp_path / "a.mbat"
+    documents.write_text("{}", encoding="utf-8")
+    index.mkdir()
+    (tmp_path / "link.jsonl").symlink_to(documents)
+    (tmp_path / "hard.jsonl").hardlink_to(documents)
+    for name in ("a.jsonl", "link.jsonl", "hard.jsonl", "a.mbat/p.jsonl", "a.mbat"):
+        with pytest.raises(ParameterError, match=r"the documents are there\. Name another file\."):
+            check_pairs_file(tmp_path / name, [documents, index])
+    for name, reason in ((".", "it is there and no file"), ("gone/p.jsonl", "No such file or directory")):
+        with pytest.raises(MbatError, match=rf"cannot be written to .*: {reason}\."):
+            check_pairs_file(tmp_path / name, [documents])
+    check_pairs_file(tmp_path / "p.jsonl", [documents])
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.jsonl", "a.mbat", "hard.jsonl", "link.jsonl"]
+
+
+def test_a_file_of_pairs_that_was_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    save_pairs(of_pairs({(0, 1): 0.5}, 2), path)
+    before = path.read_bytes()
+    broken = Duplicates(0.5, 2, {}, of_pairs({(0, 1): 0.5}, 2).found)
+    with pytest.raises(KeyError):
+        save_pairs(broken, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    (tmp_path / "link.jsonl").symlink_to(path)
+    save_pairs(of_pairs({(0, 2): 0.5}, 3), tmp_path / "link.jsonl")
+    assert [pair.positions for pair in load_pairs(path).pairs()] == [(0, 2)]
 
 
 def test_a_file_that_is_not_json_or_not_there_is_refused(tmp_path: Path) -> None:

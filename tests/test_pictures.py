@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mbat import Encoder, Explanation, Index, MbatError, MissingExtraError, ParameterError, Part, PathError
-from mbat.mapping import Map, map_of, principal
+from mbat.mapping import Grey, Map, map_of, principal
+from mbat.paths import format_path
 from mbat.pictures import COLOURS, check_picture, explanation_chart, map_chart, save_picture
 
 COUNTRIES = [
@@ -92,11 +94,81 @@ def test_ten_values_have_colours_and_the_others_share_one(tmp_path: Path) -> Non
     values = [f"v{i:02}" for i in range(12) for _ in range(20 - i)]
     with made(tmp_path, [*({"a": value} for value in values), {"b": 1}]) as opened:
         drawn = map_of(opened, "a")
-    assert drawn.categories == [*(f"v{i:02}" for i in range(10)), "other", "missing"]
-    assert list(drawn.colours).count("other") == 10 + 9
-    assert drawn.colours[-1] == "missing"
+    assert drawn.categories == [f"v{i:02}" for i in range(10)]
+    assert list(drawn.colours).count(Grey.OTHER) == 10 + 9
+    assert drawn.colours[-1] is Grey.MISSING
     encoding = map_chart(drawn).to_dict()["encoding"]
     assert len(set(zip(encoding["color"]["scale"]["range"], encoding["shape"]["scale"]["range"], strict=True))) == 12
+    assert encoding["color"]["scale"]["domain"] == [*drawn.categories, "other", "missing"]
+
+
+def marks(drawn: Map, path: Path) -> list[tuple[str | None, list[float]]]:
+    """Return fill and outline of the points of a map, as they are drawn."""
+    save_picture(map_chart(drawn), path)
+    points = [one for one in ElementTree.parse(path).iter() if one.get("aria-roledescription") == "point"]
+    return [(one.get("fill"), [float(x) for x in re.findall(r"-?[\d.]+", one.get("d") or "")]) for one in points]
+
+
+def test_every_document_has_a_mark_that_is_not_empty(tmp_path: Path) -> None:
+    colours: list[float | str | Grey] = [*(f"v{i}" for i in range(10)), Grey.OTHER, Grey.MISSING]
+    drawn = Map(np.eye(12)[:, :2], [f"i{i}" for i in range(12)], {}, "a", colours, "made up", 12)
+    found = marks(drawn, tmp_path / "a.svg")
+    assert [fill for fill, _ in found] == [*COLOURS, "#bbbbbb", "#bbbbbb"]
+    assert all(max(outline) > 1 and np.ptp(outline[1::2]) > 1 for _, outline in found)
+    assert found[-1][1] != found[-2][1]
+
+
+def test_values_that_are_called_as_the_grey_points_keep_colours_of_their_own(tmp_path: Path) -> None:
+    values = ["other", "missing", *(f"v{i}" for i in range(8))] * 2 + ["rare"]
+    with made(tmp_path, [*({"a": value} for value in values), {"b": 1}]) as opened:
+        drawn = map_of(opened, "a")
+    assert drawn.colours[-2:] == [Grey.OTHER, Grey.MISSING]
+    rows = points(map_chart(drawn))
+    assert [rows[i]["colour"] for i in (0, 1, -2, -1)] == ["other", "missing", "(other)", "(missing)"]
+    fills = [fill for fill, _ in marks(drawn, tmp_path / "a.svg")]
+    assert fills.count("#bbbbbb") == 2
+    assert fills[-2:] == ["#bbbbbb", "#bbbbbb"]
+
+
+@pytest.mark.parametrize("character", ["\0", "\7", "\x1b"])
+@pytest.mark.parametrize("ending", [".png", ".svg"])
+def test_control_characters_of_documents_are_written_as_in_python(character: str, ending: str, tmp_path: Path) -> None:
+    evil = f"x{character}y"
+    documents = [{evil: evil}, {evil: evil, "a": f"b{evil}"}, {evil: f"c{evil}"}]
+    with Index.create(tmp_path / "evil.mbat", documents, ids=[f"{i}{evil}" for i in range(3)]) as opened:
+        save_picture(map_chart(map_of(opened, evil)), tmp_path / f"map{ending}")
+    save_picture(explanation_chart(Encoder().explain(documents[0], documents[1])), tmp_path / f"why{ending}")
+    if ending == ".svg":
+        escaped = evil.encode("unicode_escape").decode()
+        for name, least in (("map.svg", 3 * 2), ("why.svg", 2)):
+            root = ElementTree.parse(tmp_path / name).getroot()
+            assert ElementTree.tostring(root, encoding="unicode").count(escaped) >= least
+
+
+def test_what_cannot_be_drawn_is_told_in_a_sentence(tmp_path: Path) -> None:
+    chart = explanation_chart(explained())
+    chart.layer[0].encoding.x.field = "datum["
+    chart.layer[0].transform = [{"filter": "datum["}]
+    with pytest.raises(MbatError, match=r"^The picture .*a\.svg cannot be drawn: "):
+        save_picture(chart, tmp_path / "a.svg")
+    assert not (tmp_path / "a.svg").exists()
+
+
+def test_no_field_has_a_title_that_a_page_takes_for_a_heading_a_picture_or_the_id(tmp_path: Path) -> None:
+    documents = [{"id": i, "title": "t", "image": "https://example.com/x.png", '"id"': 1} for i in range(3)]
+    with made(tmp_path, documents) as opened:
+        for colour in (None, '"image"'):
+            tooltip = map_chart(map_of(opened, colour)).to_dict()["encoding"]["tooltip"]
+            titles = [one.get("title", one["field"]) for one in tooltip]
+            assert titles == ["id", '"id"', '"title"', '"image"', r'"\\"id\\""']
+
+
+def test_a_title_is_shown_as_the_path_is_whatever_is_in_its_keys(tmp_path: Path) -> None:
+    path = format_path(['"id\\', "a\\x00"])
+    drawn = Map(np.eye(3)[:, :2], ["a", "b", "c"], {path: ["u", "v", "w"]}, "image", ["x", "y", "z"], "made up", 3)
+    save_picture(map_chart(drawn), tmp_path / "a.svg")
+    described = [one.get("aria-label") or "" for one in ElementTree.parse(tmp_path / "a.svg").iter()]
+    assert [one for one in described if one.endswith(f'{path}: v; "image": y')]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +181,7 @@ def test_numbers_colour_by_a_scale_which_is_logarithmic_if_they_are_spread_far(
     with made(tmp_path, documents) as opened:
         drawn = map_of(opened, "a.n")
     assert drawn.is_numeric
-    assert list(drawn.colours) == values
+    assert list(drawn.colours) == [Grey.MISSING if value is None else value for value in values]
     color = map_chart(drawn).to_dict()["encoding"]["color"]
     assert color["condition"]["scale"] == {"scheme": "viridis", "type": scale or "linear"}
 
@@ -117,7 +189,7 @@ def test_numbers_colour_by_a_scale_which_is_logarithmic_if_they_are_spread_far(
 def test_of_several_values_the_first_colours_and_what_is_no_text_is_written_as_json(tmp_path: Path) -> None:
     documents = [{"tags": ["red", "blue"]}, {"tags": [True]}, {"tags": [{"a": 1}]}, {"tags": []}]
     with made(tmp_path, documents) as opened:
-        assert list(map_of(opened, "tags[]").colours) == ["red", "true", '{"a":1}', "missing"]
+        assert list(map_of(opened, "tags[]").colours) == ["red", "true", '{"a":1}', Grey.MISSING]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +269,10 @@ def test_no_text_of_a_document_becomes_part_of_the_page(tmp_path: Path) -> None:
         assert r"\u003c/script>\u003cscript>alert(1)" in page
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<svg"), ("a.html", b"<!DOCTYPE html>")])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.png", b"\x89PNG"), ("a.svg", b"<svg"), ("A.PNG", b"\x89PNG"), ("a.html", b"<!DOCTYPE html>")],
+)
 def test_a_picture_is_written_in_the_form_that_its_name_tells(name: str, start: bytes, tmp_path: Path) -> None:
     save_picture(explanation_chart(explained()), tmp_path / name)
     assert (tmp_path / name).read_bytes().lstrip()[: len(start)] == start

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mbat.errors import SourceError
-from mbat.sources import OnError, Reader
-from mbat_cli.documents import one_line
+from mbat.sources import OnError, Reader, Record
+from mbat_cli.duplicates_shown import print_groups, print_kept, print_pairs, tell_of_duplicates
 from mbat_cli.options import (
     config_option,
     find_index,
@@ -25,7 +25,7 @@ from mbat_cli.options import (
     warn_of_unmatched_fields,
     working,
 )
-from mbat_cli.printing import print_group, print_line, print_pair, wants_table
+from mbat_cli.printing import wants_table
 
 if TYPE_CHECKING:
     from mbat import Index
@@ -64,7 +64,7 @@ _ACCOUNTS: Final = 256
     help="Take the pairs of a file that --pairs has written, instead of finding them; at the same threshold or a "
     "higher one. Documents need be named for --show kept alone.",
 )
-@click.option("--id-field", metavar="PATH", help="Field of FILE that holds each document's id, else running numbers.")
+@click.option("--id-field", metavar="PATH", help="Field of FILE that documents are called by, else running numbers.")
 @config_option
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or text; text only on a terminal.")
 def dedup(
@@ -96,29 +96,37 @@ def dedup(
     """
     if explain and (show != "pairs" or stored_path):
         raise click.UsageError("--explain goes with --show pairs, and not with --rethreshold.")
-    if stored_path and (ignore or pairs_path or config):
-        raise click.UsageError("With --rethreshold the pairs are there: leave out --ignore, --pairs and --config.")
+    if stored_path:
+        if ignore or pairs_path or config:
+            raise click.UsageError("With --rethreshold the pairs are there: leave out --ignore, --pairs and --config.")
+        if show != "kept" and (files or index_path or id_field or on_error != "stop"):
+            raise click.UsageError("With --rethreshold documents, and how they are read, are for --show kept alone.")
     where = _source(files, on_error, index_path, id_field, config)
     table = wants_table(as_json)
     if stored_path:
         _regroup(Path(stored_path), threshold, show, where, table)
         return
     from mbat.duplicates import SUGGESTED, find_duplicates
-    from mbat.pair_files import save_pairs
+    from mbat.pair_files import check_pairs_file, save_pairs
 
-    with _opened(where, config) as index:
+    if pairs_path:
+        check_pairs_file(Path(pairs_path), map(Path, files) if isinstance(where, Reader) else [find_index(where)])
+    with _opened(where, config) as (index, labels):
         with working() as progress:
             found = find_duplicates(index, threshold or SUGGESTED, ignore, progress=progress)
         _warn_of_unmatched(index, ignore)
+        document = _documents(index, found)
+        if labels is not None:
+            found = replace(found, ids={position: labels[position] for position in found.ids})
         if pairs_path:
             save_pairs(found, Path(pairs_path))
         if show == "kept":
-            _print_kept(((one.id, one.text) for one in index.stored()), found)
+            print_kept(_texts(index, labels), found)
         elif show == "pairs":
-            _print_pairs(found, index if explain else None, ignore, table)
+            print_pairs(found, _differing(index, ignore, document) if explain else None, table)
         else:
-            _print_groups(found, index, table)
-    _tell(found)
+            print_groups(found, document, table)
+    tell_of_duplicates(found)
 
 
 def _source(
@@ -130,31 +138,41 @@ def _source(
     named = files[0] if len(files) == 1 and files[0].rstrip("/").endswith(".mbat") else index_path
     if files and not named:
         return Reader(files, id_field, on_error)
-    if config or id_field:
-        raise click.UsageError("--config and --id-field are for FILE...; an index was made with its own.")
+    if config or id_field or on_error != "stop":
+        raise click.UsageError(
+            "--config, --id-field and --on-error are for FILE...; an index was made with its own, of whole documents."
+        )
     return named
 
 
 @contextmanager
-def _opened(where: Reader | str | None, config: str | None) -> Iterator[Index]:
-    """Open the index, or one that is made of the files and gone afterwards."""
+def _opened(where: Reader | str | None, config: str | None) -> Iterator[tuple[Index, list[str] | None]]:
+    """Open the index, or one that is made of the files and gone afterwards, and what its documents are called if so."""
     from mbat.building import build_index
     from mbat.index import Index
 
     if not isinstance(where, Reader):
         with Index.open(find_index(where)) as index:
-            yield index
+            yield index, None
         return
+    labels: list[str] = []
     with tempfile.TemporaryDirectory(prefix="mbat-dedup-") as folder:
         path = Path(folder) / "documents.mbat"
         encoder = new_encoder(config)
         with located(where), working() as progress:
-            build_index(path, where, encoder, "exact", progress=progress, fit=True)
+            build_index(path, _numbered(where, labels), encoder, "exact", progress=progress, fit=True)
         warn_of_unmatched_fields(encoder)
         if where.skipped:
             click.echo(f"Note: {where.skipped:,} broken documents were left out.", err=True)
         with Index.open(path) as index:
-            yield index
+            yield index, labels
+
+
+def _numbered(reader: Reader, labels: list[str]) -> Iterator[Record]:
+    """Yield records without their ids, of which two may be the same, and keep these or running numbers as labels."""
+    for position, record in enumerate(reader):
+        labels.append(str(position) if record.id is None else record.id)
+        yield record._replace(id=None)
 
 
 def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | str | None, table: bool) -> None:
@@ -165,75 +183,50 @@ def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | s
     found = load_pairs(stored)
     found = found if threshold is None else found.at(threshold)
     if show == "pairs":
-        _print_pairs(found, None, (), table)
+        print_pairs(found, None, table)
     elif show == "groups":
-        _print_groups(found, None, table)
+        print_groups(found, None, table)
     elif isinstance(where, Reader):
-        _print_kept(_numbered(where), found)
+        labels: list[str] = []
+        print_kept(((labels[-1], record.text) for record in _numbered(where, labels)), found)
     else:
         with Index.open(find_index(where)) as index:
-            _print_kept(((one.id, one.text) for one in index.stored()), found)
-    _tell(found)
+            print_kept(_texts(index, None), found)
+    tell_of_duplicates(found)
 
 
-def _numbered(reader: Reader) -> Iterator[tuple[str, bytes]]:
-    """Yield id and text of the records of files, the ids numbers if there is no field of them."""
-    for position, record in enumerate(reader):
-        yield str(position) if record.id is None else record.id, record.text
+def _texts(index: Index, labels: list[str] | None) -> Iterator[tuple[str, bytes]]:
+    """Yield what documents are called, and their texts."""
+    for position, stored in enumerate(index.stored()):
+        yield stored.id if labels is None else labels[position], stored.text
 
 
-def _print_kept(texts: Iterator[tuple[str, bytes]], found: Duplicates) -> None:
-    """Print the documents that are kept, as they came but for line breaks within."""
-    dropped = found.dropped()
-    kept, count = [], 0
-    for position, (one, text) in enumerate(texts):
-        count += 1
-        if found.ids.get(position, one) != one:
-            raise SourceError(f"These are not the documents of the pairs: the id {one!r} is another there.")
-        if position not in dropped:
-            kept.append(text)
-    if count != found.documents:
-        raise SourceError(f"These are {count:,} documents, and the pairs are of {found.documents:,}.")
-    for text in kept:
-        sys.stdout.buffer.write(one_line(text))
-    sys.stdout.buffer.flush()
+def _documents(index: Index, found: Duplicates) -> Callable[[int], Any]:
+    """Return what returns the document at a position of those in pairs."""
+
+    def document(position: int) -> Any:
+        one = found.ids[position]
+        try:
+            return index.get(one)
+        except KeyError:
+            raise SourceError(f"The document {one!r} has just been deleted from {index.path}; try again.") from None
+
+    return document
 
 
-def _print_groups(found: Duplicates, index: Index | None, table: bool) -> None:
-    for group in found.groups():
-        if table:
-            documents = [None if index is None else _document(index, one) for one in group.ids]
-            print_group(group, documents)
-        else:
-            scores = {"lowest": round(group.lowest, 6), "highest": round(group.highest, 6)}
-            print_line({"group": group.ids, "positions": group.positions, "pairs": group.pairs, **scores})
-
-
-def _print_pairs(found: Duplicates, index: Index | None, ignore: tuple[str, ...], table: bool) -> None:
-    """Print pairs, and if there is an index the fields they differ in."""
-    from mbat.pair_files import plain_pair
-
-    differing = None if index is None else _differing(index, ignore)
-    for pair in found.pairs():
-        fields = None if differing is None else differing(pair)
-        if table:
-            print_pair(pair, fields or ())
-        else:
-            told = {} if fields is None else {"differs": [one.plain() for one in fields]}
-            print_line({**plain_pair(pair), **told})
-
-
-def _differing(index: Index, ignore: tuple[str, ...]) -> Callable[[Pair], Sequence[Difference]]:
+def _differing(
+    index: Index, ignore: tuple[str, ...], document: Callable[[int], Any]
+) -> Callable[[Pair], Sequence[Difference]]:
     """Return what tells the fields that the documents of a pair differ in."""
     from mbat.differences import differences
 
     encoder = index.encoder.weigh({}, ignore)
 
     @lru_cache(_ACCOUNTS)
-    def account(one: str) -> Account:
-        return encoder.account(_document(index, one))
+    def account(position: int) -> Account:
+        return encoder.account(document(position))
 
-    return lambda pair: differences(account(pair.ids[0]), account(pair.ids[1]))
+    return lambda pair: differences(*map(account, pair.positions))
 
 
 def _warn_of_unmatched(index: Index, ignore: tuple[str, ...]) -> None:
@@ -241,21 +234,3 @@ def _warn_of_unmatched(index: Index, ignore: tuple[str, ...]) -> None:
     for path in index.encoder.weigh({}, ignore).unmatched_fields():
         if path not in known:
             click.echo(f"Note: no document has the field {path}, so ignoring it changes nothing.", err=True)
-
-
-def _document(index: Index, one: str) -> Any:
-    try:
-        return index.get(one)
-    except KeyError:
-        raise SourceError(f"The document {one!r} has just been deleted from {index.path}; try again.") from None
-
-
-def _tell(found: Duplicates) -> None:
-    groups = found.groups()
-    within = sum(len(group.ids) for group in groups)
-    kept = found.documents - within + len(groups)
-    click.echo(
-        f"Groups: {len(groups):,}, of {within:,} documents together; pairs at {found.threshold:g} or more: "
-        f"{len(found):,}. Of {found.documents:,} documents {kept:,} are left if one of each group is kept.",
-        err=True,
-    )

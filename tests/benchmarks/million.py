@@ -69,10 +69,10 @@ def figures(path: Path, queries: list[Any]) -> None:
         print(
             f"  open {statistics.median(opened):.3f} s, mbat query {statistics.median(asked):.2f} s, the whole process"
         )
-        segment, vectors = index._reader.read(lambda view: view.segments.parts[0])
+        segment, vectors = index.read(lambda view: view.segments.parts[0])
         rows = index.encoder.encode(queries)
         bare = alone(segment.kind, vectors)
-        ways = {"FAISS alone": bare, "mbat, vectors": lambda q: index._reader.read(lambda v: v.segments.search(q, K))}
+        ways = {"FAISS alone": bare, "mbat, vectors": lambda q: index.read(lambda v: v.segments.search(q, K))}
         measured = {way: [times(search, rows) for _ in range(3)] for way, search in ways.items()}
         for way, turns in measured.items():
             single, batch = np.median(turns, axis=0)
