@@ -47,6 +47,13 @@ class Account(NamedTuple):
             return found[0]
         return [value for value in found if value is not MISSING] or MISSING
 
+    def has(self, steps: Steps) -> bool:
+        """Tell whether something stands at a path."""
+        return self.value(steps) is not MISSING
+
+
+NO_ACCOUNT: Final = Account((), np.zeros((0, 0)), ())
+
 
 @dataclass(frozen=True)
 class Part:
@@ -103,8 +110,8 @@ class Explanation:
     score: float
     agreement: float | None
     parts: tuple[Part, ...]
-    first: Account = field(repr=False, compare=False)
-    second: Account = field(repr=False, compare=False)
+    first: Account = field(default=NO_ACCOUNT, repr=False, compare=False)
+    second: Account = field(default=NO_ACCOUNT, repr=False, compare=False)
 
     def grouped(self, depth: int = 1) -> Explanation:
         """Return the explanation with fields taken together that lie below one path of so many keys.
