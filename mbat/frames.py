@@ -53,6 +53,16 @@ def is_table(data: Any) -> bool:
     return _kind(data) is not None and len(getattr(data, "shape", ())) == 2
 
 
+def check_table(table: Any) -> None:
+    """Raise ParameterError if the columns of a table have no form in JSON, or there are none."""
+    if not table.shape[1]:
+        raise ParameterError(f"0 feature(s) (shape={table.shape}) while a minimum of 1 is required.")
+    if _kind(table) == "numpy.ndarray":
+        _check_cells(table)
+    elif _kind(table) == "pandas.DataFrame":
+        _column_names(table)
+
+
 def arrow_table(data: Any) -> Any | None:
     """Return what `mbat.arrow.table_rows` reads in place of data, None if they are to be read as documents."""
     kind = _kind(data)
@@ -95,6 +105,7 @@ def documents(data: Any, parse: bool = True) -> Iterator[Any]:
     [{'x0': 1.0}, {'x0': 2.0, 'x1': 3.0}]
     """
     if is_table(data):
+        check_table(data)
         return _rows(data)
     reader = _ELEMENTS.get(_kind(data))
     return _parsed(several(data) if reader is None else reader(data), parse)
@@ -126,7 +137,6 @@ def _parsed(values: Iterable[Any], parse: bool) -> Iterator[Any]:
 def _rows(table: Any) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table as flat documents."""
     if _kind(table) == "numpy.ndarray":
-        _check_cells(table)
         names = [f"x{number}" for number in range(table.shape[1])]
         for start in range(0, len(table), _CHUNK):
             for row in table[start : start + _CHUNK].tolist():

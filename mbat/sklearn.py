@@ -15,7 +15,7 @@ from mbat.errors import ParameterError
 from mbat.extras import extra_module
 from mbat.fields import Field
 from mbat.fitting import fit_keeping
-from mbat.frames import arrow_table, documents, is_table, known, repeatable
+from mbat.frames import arrow_table, check_table, documents, is_table, known, repeatable
 from mbat.pipeline import batched
 from mbat.preparing import Documents
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed
@@ -233,8 +233,7 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Return data of a known type, the columns of a table noted, or compared with those noted in `fit`."""
         X = known(X)
         if is_table(X):
-            if not X.shape[1]:
-                raise ParameterError(f"0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+            check_table(X)
             if reset or hasattr(self, "n_features_in_"):
                 validate_data(self, X, reset=reset, skip_check_array=True)
         elif reset:

@@ -52,14 +52,16 @@ def test_the_page_on_filters_has_tables_and_python_that_runs_as_shown() -> None:
     assert failures == 0
 
 
-@pytest.mark.parametrize("page", ["pictures.md", "decoding.md"])
+@pytest.mark.parametrize("page", ["pictures.md", "decoding.md", "featurizer.md"])
 def test_the_pictures_of_a_page_are_there_and_of_moderate_size(page: str) -> None:
     pictures = re.findall(r"!\[.+?\]\((.+?)\)", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     assert pictures
     assert all(0 < (ROOT / "docs" / picture).stat().st_size < 200_000 for picture in pictures)
 
 
-@pytest.mark.parametrize(("page", "least"), [("explaining", 10), ("duplicates", 3), ("decoding", 6)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("explaining", 10), ("duplicates", 3), ("decoding", 6), ("featurizer", 10)]
+)
 def test_the_python_of_a_page_runs_as_shown(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     failures, tried = doctest.testfile(str(ROOT / f"docs/{page}.md"), module_relative=False, encoding="utf-8")

@@ -118,6 +118,14 @@ def test_the_same_documents_have_the_same_vectors_whatever_holds_them(form: str)
     assert fitted.transform(forms(PETS)[form]).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "Arrow"])
+def test_a_table_of_another_library_has_the_columns_it_was_fitted_on(library: str) -> None:
+    tables = {"pandas": TABLE, "polars": pl.DataFrame(ROWS), "Arrow": pa.Table.from_pylist(ROWS)}
+    fitted = MBATVectorizer(dim=32).fit(tables[library])
+    for table in tables.values():
+        assert fitted.transform(table).tobytes() == fitted.transform(ROWS).tobytes()
+
+
 def test_columns_are_noted_of_tables_alone() -> None:
     vectorizer = MBATVectorizer(dim=32).fit(TABLE)
     assert (vectorizer.n_features_in_, list(vectorizer.feature_names_in_)) == (2, ["pet", "age"])
@@ -189,6 +197,30 @@ def test_partial_fits_and_merges_are_one_fit(parts: list[list[Any]]) -> None:
     assert grown.encoder_ == merged.encoder_ == whole.encoder_
 
 
+def test_partial_fits_compare_the_columns_of_tables() -> None:
+    vectorizer = MBATVectorizer(dim=32).partial_fit(TABLE)
+    with pytest.raises(ValueError, match="feature names should match"):
+        vectorizer.partial_fit(TABLE[["pet"]])
+    assert vectorizer.encoder_ == Encoder(dim=32).fit(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Two columns are called 'a'"),
+        (np.zeros((2, 0)), "a minimum of 1 is required"),
+        (np.zeros(3), "Reshape your data"),
+        (pl.DataFrame({"a": [1]}).lazy(), "a LazyFrame is not"),
+        ({"a": 1}, "a dict is not"),
+    ],
+)
+def test_what_is_no_table_and_no_documents_is_refused(data: Any, said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        MBATVectorizer(dim=32).fit(data)
+    with pytest.raises(ParameterError, match=said):
+        MBATVectorizer(dim=32).fit(PETS).transform(data)
+
+
 def test_a_merge_leaves_both_as_they_were_and_keeps_the_columns() -> None:
     first, second = MBATVectorizer(dim=32).fit(TABLE[:10]), MBATVectorizer(dim=32).fit(TABLE[10:])
     merged = first.merge(second)
@@ -215,6 +247,7 @@ def test_components_are_the_best_rotation_of_the_vectors_that_fit_saw(form: str)
     turned = MBATVectorizer(dim=64, components=5).fit(forms(PETS)[form])
     assert turned.rotation_.dtype == np.float32
     np.testing.assert_allclose(turned.rotation_.T @ turned.rotation_, np.eye(5), atol=1e-5)
+    assert (turned.rotation_[np.abs(turned.rotation_).argmax(axis=0), range(5)] > 0).all()
     left, sizes, _ = np.linalg.svd(vectors, full_matrices=False)
     best = left[:, :5] * sizes[:5]
     found = turned.transform(PETS).astype(np.float64)
@@ -307,26 +340,30 @@ def test_two_of_them_are_united() -> None:
     assert union.get_feature_names_out()[-1] == "b__mbatvectorizer31"
 
 
-def test_a_stream_is_fitted_on_without_being_kept() -> None:
-    alive: list[int] = []
+class Counted(dict[str, Any]):
+    """A document that knows how many of its like there are."""
 
-    class Record(dict[str, Any]):
-        count = 0
+    alive = 0
 
-        def __init__(self, number: int) -> None:
-            super().__init__(number=number)
-            type(self).count += 1
+    def __init__(self, number: int) -> None:
+        super().__init__(number=number)
+        Counted.alive += 1
 
-        def __del__(self) -> None:
-            type(self).count -= 1
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+def test_a_stream_is_fitted_on_and_transformed_without_being_kept() -> None:
+    most = []
 
     def stream() -> Iterator[Any]:
         for number in range(20_000):
-            alive.append(Record.count)
-            yield json.loads(json.dumps(Record(number)))
+            most.append(Counted.alive)
+            yield Counted(number)
 
-    MBATVectorizer(dim=32).fit(stream())
-    assert max(alive) <= 2
+    vectorizer = MBATVectorizer(dim=16).fit(stream())
+    assert len(vectorizer.transform(stream())) == 20_000
+    assert max(most) <= 5_000
 
 
 def test_several_processes_give_the_same(tmp_path: Path) -> None:
