@@ -121,7 +121,7 @@ def as_json(documents: list[Any]) -> list[str]:
 
 
 def minilm(documents: list[Any]) -> Any:
-    """Return the embeddings of documents as JSON texts; a text is read once in a process."""
+    """Return the embeddings of documents as JSON texts; a text is read once a set."""
     new = [text for text in as_json(documents) if text not in _embedded]
     if new:
         _embedded.update(zip(new, minilm_model().encode(new, show_progress_bar=False), strict=True))
@@ -183,6 +183,7 @@ def measured(given: Set, make: Callable[[], Any], models: dict[str, Callable[[bo
     """Return the mean score of each model over the folds, and the processor seconds of 1,000 documents in the first."""
     scores: dict[str, list[float]] = defaultdict(list)
     seconds: list[float] = []
+    _embedded.clear()
     for train, test in given.folds:
         start = time.process_time()
         featurizer = make()
@@ -233,14 +234,16 @@ def measure(data: Path, results: Path) -> dict[str, Any]:
     return figures
 
 
-def table(figures: dict[str, Any], names: dict[str, str], model: str, digits: int = 3) -> str:
-    """Return the figures of one model as a Markdown table, the best of each row in bold."""
+def table(figures: dict[str, Any], model: str, digits: int = 3) -> str:
+    """Return the figures of one model, or the seconds, as a Markdown table, the best of each row in bold."""
     lines = ["| set | " + " | ".join(FEATURIZERS) + " |", "|---|" + "---:|" * len(FEATURIZERS)]
-    for name in names:
+    for name in (*NESTED, *TABLES):
         row = [figures.get(f"{name} {who}", {}).get(model) for who in FEATURIZERS]
-        best = (min if model == "seconds" else max)(value for value in row if value is not None)
-        cells = ["" if v is None else f"**{v:.{digits}f}**" if v == best else f"{v:.{digits}f}" for v in row]
-        lines.append(f"| {name}, {'R2' if name in NUMBERS else 'accuracy'} | " + " | ".join(cells) + " |")
+        shown = ["" if value is None else f"{value:.{digits}f}" for value in row]
+        best = (min if model == "seconds" else max)(filter(None, shown), key=float)
+        measure = "" if model == "seconds" else ", R2" if name in NUMBERS else ", accuracy"
+        cells = [f"**{cell}**" if cell == best else cell for cell in shown]
+        lines.append(f"| {name}{measure} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -311,9 +314,9 @@ def main() -> None:
         figures = measure(arguments.data, arguments.results)
     parts = {
         "summary": summary(figures),
-        "linear": table(figures, {**NESTED, **TABLES}, "linear"),
-        "boosting": table(figures, {**NESTED, **TABLES}, "boosting"),
-        "seconds": table(figures, {**NESTED, **TABLES}, "seconds", 2),
+        "linear": table(figures, "linear"),
+        "boosting": table(figures, "boosting"),
+        "seconds": table(figures, "seconds", 2),
         "losses": losses(figures),
     }
     page = PAGE.read_text(encoding="utf-8")
