@@ -33,6 +33,9 @@ HOMES = {
     "faiss": {"faiss_library.py"},
     "sqlite3": {"database.py", "store.py", "writable_store.py"},
     "pickle": set(),
+    "sklearn": {"sklearn.py"},
+    "pandas": set(),
+    "polars": set(),
 }
 
 
