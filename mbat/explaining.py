@@ -139,10 +139,10 @@ class Explanation:
         contribution, possible = sum(part.contribution for part in parts), sum(part.possible for part in parts)
         if path == ALL_ELSE:
             return Part(path, other, contribution, possible)
-        value, other_value = self.first.value(parse_path(path)), self.second.value(parse_path(other))
-        if not any(part.other_path for part in parts):
+        value = self.first.value(parse_path(path))
+        if not self.second.has(parse_path(other)):
             return Part(path, None, contribution, possible, value)
-        return Part(path, other, contribution, possible, value, other_value)
+        return Part(path, other, contribution, possible, value, self.second.value(parse_path(other)))
 
     def __str__(self) -> str:
         """Return a table for people, 80 columns wide."""
@@ -179,11 +179,11 @@ def own_parts(first: Account, second: Account, whole: NDArray[np.float64] | None
     return [
         Part(
             path=format_path(steps),
-            other_path=None if second.value(steps) is MISSING else format_path(steps),
+            other_path=format_path(steps) if second.has(steps) else None,
             contribution=float(row @ rows[steps]) if steps in rows else 0.0,
             possible=float(most),
             value=first.value(steps),
-            other_value=None if second.value(steps) is MISSING else second.value(steps),
+            other_value=second.value(steps) if second.has(steps) else None,
         )
         for steps, row, most in zip(first.paths, first.rows, possible, strict=True)
     ]

@@ -139,7 +139,7 @@ born             0.409 ███████████▏ = 1950
 address.city     0.168 ████▋        = Oslo
 name <-> title   0.090 ██▌          = Ann Lee
 name             0.024 ▋░░░░░░      Ann Lee | Bob Roy
-address          0.016 ▌            {"city": "Oslo", "street… | {"city": "Oslo"}
+address          0.016 ▌            {"city":"Oslo","street":"… | {"city":"Oslo"}
 address.street   0.000 ░░░░         Long Road | missing
 all else        -0.075 --
 """
