@@ -185,6 +185,8 @@ def test_tables_fit_the_terminal(capfd: pytest.CaptureFixture[str], monkeypatch:
         (["a.jsonl", "--threshold", "0"], 2, "Invalid value for '--threshold'"),
         (["a.jsonl", "--threshold", "1.5"], 2, "Invalid value for '--threshold'"),
         (["a.jsonl", "--explain"], 2, "--explain goes with --show pairs"),
+        (["a.jsonl", "--show", "kept", "--plain"], 2, "--show kept prints the documents as they came"),
+        (["a.jsonl", "--show", "kept", "--json"], 2, "--show kept prints the documents as they came"),
         (["a.jsonl", "-i", "a.mbat"], 2, "Name FILE... or an index, and not both."),
         (["gone.mbat"], 1, "gone.mbat does not exist."),
         (["gone.jsonl"], 1, "There is no file gone.jsonl."),

@@ -94,6 +94,8 @@ def dedup(
       mbat dedup docs.jsonl --threshold 0.7 --pairs pairs.jsonl > groups.jsonl
       mbat dedup --rethreshold pairs.jsonl --threshold 0.9
     """
+    if show == "kept" and as_json is not None:
+        raise click.UsageError("--show kept prints the documents as they came: leave out --json and --plain.")
     if explain and (show != "pairs" or stored_path):
         raise click.UsageError("--explain goes with --show pairs, and not with --rethreshold.")
     if stored_path:
