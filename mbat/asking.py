@@ -83,7 +83,8 @@ class Question:
             for steps, row in zip(account.paths, account.rows, strict=True):
                 rows[steps] = rows.get(steps, 0.0) + sign * row
         norm = float(np.linalg.norm(sum(rows.values()))) or 1.0
-        return Account(list(rows), np.stack(list(rows.values())) / norm, self.documents)
+        points = {latitude: longitude for one in accounts for latitude, longitude in one.points.items()}
+        return Account(list(rows), np.stack(list(rows.values())) / norm, self.documents, points)
 
 
 def explained(asked: Question, weights: Weights, encoder: Encoder, documents: Iterable[Any]) -> Iterator[Explanation]:

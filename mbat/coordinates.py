@@ -42,6 +42,17 @@ class Points(NamedTuple):
     items: NDArray[np.int64]
     degrees: NDArray[np.float64]
 
+    def pairs(self, columns: Columns) -> dict[int, int]:
+        """Return the paths of latitudes, which the points stand at, with those of their longitudes.
+
+        Of GeoJSON both are one path, and there is no pair.
+        """
+        paths, parents = columns.items[self.items] >> KIND_BITS, columns.paths.parents
+        first = np.isfinite(self.degrees[::2])
+        longitudes = {parents[path]: path for path in np.unique(paths[~first]).tolist()}
+        latitudes = np.unique(paths[first]).tolist()
+        return {path: longitudes[parents[path]] for path in latitudes if longitudes[parents[path]] != path}
+
 
 NO_POINTS: Final = Points(np.zeros(0, dtype=np.int64), np.zeros(0))
 

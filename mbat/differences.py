@@ -60,7 +60,9 @@ def differences(first: Account, second: Account) -> tuple[Difference, ...]:
         value, other_value = one and one.value, other and other.value
         missing = 0 if one is None else 1 if other is None else None
         present = [part.value for part in (one, other) if part is not None]
-        if (missing is not None or not same_json(value, other_value)) and not _holds_more(path, *present):
+        is_point = parse_path(path) in {**first.points, **second.points}
+        holds_more = not is_point and _holds_more(path, *present)
+        if (missing is not None or not same_json(value, other_value)) and not holds_more:
             found.append(Difference(path, lost, (value, other_value), missing))
     return tuple(sorted(found, key=lambda difference: -difference.lost))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -34,18 +35,29 @@ class Account(NamedTuple):
         They sum to the vector.
     documents : sequence of JSON values
         The document; of a query that is made of several, all of them.
+    points : mapping from Steps to Steps
+        The latitudes that are points, with their longitudes: the row of the latitude is that of the point.
     """
 
     paths: Sequence[Steps]
     rows: NDArray[np.float64]
     documents: Sequence[Any]
+    points: Mapping[Steps, Steps] = MappingProxyType({})
 
     def value(self, steps: Steps) -> Any:
-        """Return what stands at a path, `MISSING` if nothing does; of several documents a list of what each has."""
-        found = [value_at(document, steps) for document in self.documents]
+        """Return what stands at a path, `MISSING` if nothing does; of several documents a list of what each has.
+
+        Of a point that is both coordinates, by their keys.
+        """
+        found = [self._value_in(document, steps) for document in self.documents]
         if len(found) == 1:
             return found[0]
         return [value for value in found if value is not MISSING] or MISSING
+
+    def _value_in(self, document: Any, steps: Steps) -> Any:
+        value, partner = value_at(document, steps), self.points.get(steps)
+        other = MISSING if partner is None else value_at(document, partner)
+        return value if partner is None or other is MISSING else {steps[-1]: value, partner[-1]: other}
 
     def has(self, steps: Steps) -> bool:
         """Tell whether something stands at a path."""

@@ -41,8 +41,9 @@ class Inspection(Coding):
         norm = float(np.linalg.norm(rows.sum(axis=0)))
         said = np.flatnonzero(rows.any(axis=1))
         paths = np.unique(batch.columns.items >> KIND_BITS)[said]
-        held = rows[said] / (norm or 1.0)
-        return Account([batch.columns.paths.steps(path) for path in paths.tolist()], held, [document])
+        steps = batch.columns.paths.steps
+        points = {steps(one): steps(other) for one, other in batch.points.pairs(batch.columns).items()}
+        return Account([steps(path) for path in paths.tolist()], rows[said] / (norm or 1.0), [document], points)
 
     def explain(self, first: Any, second: Any) -> Explanation:
         """Return why two documents are as alike as they are.

@@ -319,3 +319,12 @@ def test_differences_tell_values_and_what_is_missing_and_objects_by_their_member
     assert found["seller.zip"]["first"] is None
     assert found["tags[]"]["second"] == ["a", "b"]
     assert found["name"]["lost"] > 0.1
+
+
+def test_points_that_differ_in_longitude_alone_differ() -> None:
+    places = [{"name": f"place {i}", "at": {"lat": float(i), "lon": 2.0 * i}} for i in range(50)]
+    encoder = Encoder().fit(places)
+    one, other = ({"name": "x", "at": {"lat": 5.0, "lon": longitude}} for longitude in (10.0, 90.0))
+    found = differences(encoder.account(one), encoder.account(other))
+    assert [(d.path, d.values) for d in found] == [("at.lat", (one["at"], other["at"]))]
+    assert found[0].lost > 0.1

@@ -214,3 +214,34 @@ def test_wide_characters_are_counted_as_wide() -> None:
 def test_values_below_arrays_keep_the_form_of_these() -> None:
     (part,) = (part for part in Encoder().explain([[1], [2, 3]], [[1]]).parts if part.path == "[][]")
     assert (part.value, part.other_value) == ([[1], [2, 3]], [[1]])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "path", "values"),
+    [
+        (
+            {"lat": 1.0, "lon": 2.0},
+            {"lat": 1.0, "lon": 9.0},
+            "lat",
+            ({"lat": 1.0, "lon": 2.0}, {"lat": 1.0, "lon": 9.0}),
+        ),
+        (
+            {"at": [{"latitude": 1.0, "longitude": 2.0}, {"latitude": 3.0, "longitude": 4.0}]},
+            {"at": [{"latitude": 1.0, "longitude": 2.0}]},
+            "at[].latitude",
+            ({"latitude": [1.0, 3.0], "longitude": [2.0, 4.0]}, {"latitude": [1.0], "longitude": [2.0]}),
+        ),
+        (
+            {"type": "Point", "coordinates": [2.0, 1.0]},
+            {"type": "Point", "coordinates": [9.0, 1.0]},
+            "coordinates[]",
+            ([2.0, 1.0], [9.0, 1.0]),
+        ),
+        ({"lat": 100.0, "lon": 2.0}, {"lat": 1.0}, "lat", (100.0, 1.0)),
+    ],
+)
+def test_a_point_is_told_by_both_of_its_coordinates(
+    first: Any, second: Any, path: str, values: tuple[Any, Any]
+) -> None:
+    part = next(part for part in Encoder().explain(first, second).parts if part.path == part.other_path == path)
+    assert (part.value, part.other_value) == values

@@ -7,7 +7,7 @@ import sys
 import click
 import orjson
 
-from mbat_cli.options import effort_option, find_index, index_option
+from mbat_cli.options import effort_option, index_option, named_index
 
 
 @click.command(name="eval")
@@ -27,9 +27,7 @@ def evaluate(
     from mbat.index import Index
     from mbat.measuring import evaluate as evaluated
 
-    if name and index_path:
-        raise click.UsageError("Name the index once, as NAME.mbat or with -i.")
-    with Index.open(find_index(name or index_path)) as index:
+    with Index.open(named_index(name, index_path)) as index:
         told = evaluated(index, queries, effort).plain()
     if as_json or (as_json is None and not sys.stdout.isatty()):
         sys.stdout.buffer.write(orjson.dumps(told) + b"\n")

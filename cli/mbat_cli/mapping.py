@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mbat_cli.options import find_index, index_option, picture_option
+from mbat_cli.options import index_option, named_index, picture_option
 
 if TYPE_CHECKING:
     from mbat.mapping import Method
@@ -49,9 +49,7 @@ def draw_map(
     from mbat.mapping import map_of
     from mbat.pictures import map_chart, save_picture
 
-    if name and index_path:
-        raise click.UsageError("Name the index once, as NAME.mbat or with -i.")
-    with Index.open(find_index(name or index_path)) as index:
+    with Index.open(named_index(name, index_path)) as index:
         drawn = map_of(index, colour, method, sample)
     if len(drawn.ids) < drawn.documents:
         click.echo(

@@ -195,6 +195,13 @@ def warn_of_unmatched_fields(encoder: Encoder) -> None:
         click.echo(f"Note: no document has the field {path} of the configuration.", err=True)
 
 
+def named_index(name: str | None, index_path: str | None) -> Path:
+    """Return the index of a command that takes it as an argument, too."""
+    if name and index_path:
+        raise click.UsageError("Name the index once, as NAME.mbat or with -i.")
+    return find_index(name or index_path)
+
+
 def find_index(given: str | None) -> Path:
     """Return the index that a command works on.
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from mbat_cli.options import effort_option, find_index, index_option, working
+from mbat_cli.options import effort_option, index_option, named_index, working
 from mbat_cli.printing import print_line, print_outlier, wants_table
 
 _FIELDS: Final = 3
@@ -36,9 +36,7 @@ def outliers(
     from mbat.index import Index
     from mbat.outliers import find_outliers
 
-    if name and index_path:
-        raise click.UsageError("Name the index once, as NAME.mbat or with -i.")
-    with Index.open(find_index(name or index_path)) as index:
+    with Index.open(named_index(name, index_path)) as index:
         with working() as progress:
             found = find_outliers(index, k, neighbours, effort=effort, progress=progress)
         documents = len(index)
