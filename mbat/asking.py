@@ -87,15 +87,30 @@ class Question:
         return Account(list(rows), np.stack(list(rows.values())) / norm, self.documents, points)
 
 
-def explained(asked: Question, weights: Weights, encoder: Encoder, documents: Iterable[Any]) -> Iterator[Explanation]:
-    """Yield why each of some documents answers a question as it does; the encoder is theirs."""
-    weighed, wanted = weights.applied(encoder), weights.wanted().applied(encoder)
-    account, whole = asked.account(weighed), None
-    if weighed is not encoder:
-        whole = asked.account(encoder).rows.sum(axis=0)
-    for document in documents:
-        agreement = wanted.agreement(asked.wanted, document) if asked.wanted else None
-        yield explanation(account, encoder.account(document), agreement, whole)
+class Explainer:
+    """Says why documents answer questions as they do.
+
+    Parameters
+    ----------
+    weights : Weights
+        Those of the questions.
+    encoder : Encoder
+        That of the documents.
+    """
+
+    def __init__(self, weights: Weights, encoder: Encoder) -> None:
+        wanted = weights.wanted()
+        self._encoder, self._weighed = encoder, weights.applied(encoder)
+        self._wanted = self._weighed if wanted == weights else wanted.applied(encoder)
+
+    def explain(self, asked: Question, documents: Iterable[Any]) -> Iterator[Explanation]:
+        """Yield why each of some documents answers a question as it does."""
+        account, whole = asked.account(self._weighed), None
+        if self._weighed is not self._encoder:
+            whole = asked.account(self._encoder).rows.sum(axis=0)
+        for document in documents:
+            agreement = self._wanted.agreement(asked.wanted, document) if asked.wanted else None
+            yield explanation(account, self._encoder.account(document), agreement, whole)
 
 
 def question(document: Any, liked: Mapping[str, Any], unliked: Mapping[str, Any]) -> Question:

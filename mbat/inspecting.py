@@ -191,7 +191,6 @@ class Inspection(Coding):
         --------
         >>> from mbat import Encoder
         >>> people = [{"name": "Ann", "born": 1950}, {"name": "Bob", "born": 1990}, {"name": "Cy", "born": 1867}]
-        >>> from mbat import Encoder
         >>> encoder = Encoder().fit(people)
         >>> number = encoder.decode_number(encoder.encode_one(people[1]), "born")
         >>> number.low < 1990 < number.high, abs(number.value - 1990) < 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mbat.asking import Question, Weights, explained, question_vectors
+from mbat.asking import Explainer, Question, Weights, question_vectors
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
 from mbat.explaining import Explanation, Part
@@ -114,7 +114,8 @@ class Searcher:
         hits = _hits(view, answers)
         if not request.explain:
             return hits
-        return [_explained(view, request.weights, *pair) for pair in zip(questions, hits, strict=True)]
+        explainer = Explainer(request.weights, view.encoder)
+        return [_explained(explainer, *pair) for pair in zip(questions, hits, strict=True)]
 
     def _filter_search(self) -> FilteredSearch:
         from mbat.filtering import FilteredSearch
@@ -141,7 +142,7 @@ def _hits(view: View, answers: Sequence[Sequence[tuple[float, int]]]) -> list[li
     ]
 
 
-def _explained(view: View, weights: Weights, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+def _explained(explainer: Explainer, question: Question, hits: Sequence[Hit]) -> list[Hit]:
     """Return hits that say why they were found."""
-    whys = explained(question, weights, view.encoder, (hit.document for hit in hits))
+    whys = explainer.explain(question, (hit.document for hit in hits))
     return [replace(hit, explanation=why) for hit, why in zip(hits, whys, strict=True)]

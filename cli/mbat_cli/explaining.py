@@ -55,7 +55,7 @@ def explain(
 
     Where there is no index, the two are compared without what one learns of its documents.
     """
-    from mbat.asking import ALONE, Question, Weights, explained
+    from mbat.asking import ALONE, Explainer, Question, Weights
     from mbat.encoder import Encoder
     from mbat.index import Index
 
@@ -71,7 +71,7 @@ def explain(
         raise click.UsageError("-o draws the explanation instead of printing it; leave out --json and --plain.")
     encoder = Encoder() if index is None else index.encoder
     one, other = (_document(text, index) for text in (first, second))
-    (why,) = explained(Question([one], ALONE), Weights(weights, ignore), encoder, [other])
+    (why,) = Explainer(Weights(weights, ignore), encoder).explain(Question([one], ALONE), [other])
     warn_of_unmet(unmet({*weights, *ignore}, one))
     why = why.grouped(depth) if depth else why
     if output is None:
