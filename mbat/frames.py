@@ -3,8 +3,8 @@
 The principle is:
 
 1. A table (two dimensions) has a flat document a row, a field a column; a cell that is missing is a missing key.
-2. Anything else has a document an element. One that is missing in a column of pandas or polars is ``{}``: nothing is
-   known of it.
+2. Anything else has a document an element. One that is missing in a column or an array is ``{}``: nothing is known of
+   it. In a list, None is null.
 3. JSON texts are parsed as they come by, so that a stream needs no memory.
 
 Neither pandas nor polars is imported: what is given is known by where its class comes from.
@@ -29,6 +29,7 @@ _CHUNK: Final = 2048
 
 _ARROW: Final = ("pyarrow.Table", "pyarrow.RecordBatch", "pyarrow.RecordBatchReader")
 _MISSING_TYPES: Final = ("NAType", "NaTType")
+_PLAIN_TYPES: Final = (str, int, float, bool, type(None))
 _CELLS: Final = "biufOUT"
 """Kinds of numpy types that have a form in JSON."""
 
@@ -51,6 +52,11 @@ def known(data: Any) -> Any:
 def is_table(data: Any) -> bool:
     """Return whether data has rows and columns, and not documents."""
     return _kind(data) is not None and len(getattr(data, "shape", ())) == 2
+
+
+def is_pandas_column(data: Any) -> bool:
+    """Return whether data is a column of pandas."""
+    return _kind(data) == "pandas.Series"
 
 
 def check_table(table: Any) -> None:
@@ -127,11 +133,16 @@ def _parsed(values: Iterable[Any], parse: bool) -> Iterator[Any]:
             yield value
             continue
         try:
-            document = orjson.loads(value)
+            document = orjson.loads(_exact(value))
         except orjson.JSONDecodeError as error:
             advice = "; parse=False takes texts as they are" if isinstance(value, str) else ""
             raise DocumentError(f"{value!r:.60} is not JSON ({error}){advice}", position=position) from None
         yield document
+
+
+def _exact(text: str | bytes) -> str | bytes:
+    """Return a text of a subclass, such as numpy's, as one of Python's own: orjson takes no other."""
+    return str.__str__(text) if isinstance(text, str) else bytes(text)
 
 
 def _rows(table: Any) -> Iterator[dict[str, Any]]:
@@ -175,16 +186,45 @@ def _cells(column: Any) -> list[Any]:
 
 
 def _is_missing(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and cell != cell) or type(cell).__name__ in _MISSING_TYPES
+    if isinstance(cell, float | Decimal | np.generic):
+        return bool(cell != cell)  # NaN, and NaT of numpy
+    return cell is None or type(cell).__name__ in _MISSING_TYPES
 
 
 def _plain(cell: Any) -> Any:
     """Return a value as JSON has it; what has no form there as it is, to be refused where documents are read."""
-    if isinstance(cell, np.generic | np.ndarray):
-        return cell.tolist()
-    if isinstance(cell, date | time):
-        return cell.isoformat()
-    return float(cell) if isinstance(cell, Decimal) else cell
+    try:
+        return _converted(cell)
+    except RecursionError:  # nested too deeply, which is refused there too
+        return cell
+
+
+def _converted(value: Any) -> Any:
+    if type(value) in _PLAIN_TYPES:
+        return value
+    if isinstance(value, dict):
+        return {key: _converted(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_converted(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return _converted(list(value)) if value.dtype.kind in "OMm" and value.ndim else value.tolist()
+    if type(value).__name__ in _MISSING_TYPES:  # NaT is a date to Python
+        return None
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return _of_numpy(value) if isinstance(value, np.generic) else value
+
+
+def _of_numpy(value: np.generic) -> Any:
+    """Return a scalar of numpy as JSON has it; what has no form there as it is."""
+    if isinstance(value, np.timedelta64):
+        return value
+    if isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] == "ns":
+        value = value.astype("datetime64[us]")  # of nanoseconds Python makes a mere count
+    plain = value.item()
+    return plain if isinstance(plain, np.generic) else _converted(plain)
 
 
 def _pandas_elements(series: Any) -> Iterator[Any]:
@@ -195,11 +235,14 @@ def _pandas_elements(series: Any) -> Iterator[Any]:
 
 def _polars_elements(series: Any) -> Iterator[Any]:
     for start in range(0, len(series), _CHUNK):
-        for cell in series.slice(start, _CHUNK).to_list():
-            yield {} if _is_missing(cell) else _plain(cell)
+        yield from map(_element, series.slice(start, _CHUNK).to_list())
 
 
-def _array_elements(array: NDArray[Any]) -> Iterable[Any]:
+def _element(cell: Any) -> Any:
+    return {} if _is_missing(cell) else _plain(cell)
+
+
+def _array_elements(array: NDArray[Any]) -> Iterator[Any]:
     if array.ndim != 1:
         raise ParameterError(f"An array has rows and columns, or documents; one of shape {array.shape} has not.")
     if array.dtype.kind not in "OUST":
@@ -207,8 +250,7 @@ def _array_elements(array: NDArray[Any]) -> Iterable[Any]:
             f"Expected a 2D array, or documents; got a 1D array of {array.dtype}. Reshape your data: reshape(-1, 1) if "
             "it is one column, reshape(1, -1) if it is one row."
         )
-    elements: list[Any] = array.tolist()
-    return elements
+    return map(_element, array)
 
 
 _ELEMENTS: Final[dict[str | None, Callable[[Any], Iterable[Any]]]] = {

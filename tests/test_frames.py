@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbat import DocumentError, ParameterError
+from mbat import DocumentError, Encoder, ParameterError
 from mbat.arrow import table_rows
 from mbat.frames import arrow_table, documents, is_table, known, repeatable
 from tests.json_strategies import documents as any_document
@@ -77,6 +78,8 @@ def test_each_kind_of_missing_value_of_pandas_and_numpy_is_missing() -> None:
     frame = pd.DataFrame({"a": [None, np.nan, pd.NA, pd.NaT, 1]}, dtype=object)
     assert rows_of(frame) == [{}, {}, {}, {}, {"a": 1}]
     assert rows_of(frame.to_numpy()) == [{}, {}, {}, {}, {"x0": 1}]
+    others = [np.float32("nan"), np.datetime64("NaT"), Decimal("NaN"), 1]
+    assert rows_of(np.array([others, others], dtype=object)) == [{"x3": 1}] * 2
 
 
 def test_values_of_numpy_and_pandas_are_what_json_has() -> None:
@@ -97,6 +100,56 @@ def test_values_of_numpy_and_pandas_are_what_json_has() -> None:
     assert first == {"small": 1, "half": 0.5, "yes": True, "kind": "x", **times, "price": 1.25, "values": [1, 2]}
     assert second == {"half": 1.5, "yes": False, "kind": "y", "values": [3]}
     assert {type(value) for value in first.values()} == {int, float, bool, str, list}
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (np.array([np.array([1, 2]), np.array([3])], dtype=object), [[1, 2], [3]]),
+        (np.array([{"a": np.array(["x", None], dtype=object)}]), [{"a": ["x", None]}]),
+        ({"a": [np.int64(1), (np.float32(0.5), np.str_("x"), np.bool_(True))]}, {"a": [1, [0.5, "x", True]]}),
+        ([datetime.date(2020, 1, 31), {"b": Decimal("1.25")}], ["2020-01-31", {"b": 1.25}]),
+        (np.array(["2020-01-31T12:00", "NaT"], dtype="datetime64[ns]"), ["2020-01-31T12:00:00", None]),
+        (np.array(["2020-01-31"], dtype="datetime64[D]"), ["2020-01-31"]),
+        ([pd.NaT, pd.NA, None, pd.Timestamp("2020-01-31")], [None, None, None, "2020-01-31T00:00:00"]),
+    ],
+)
+def test_what_is_nested_in_a_cell_is_what_json_has(cell: Any, expected: Any) -> None:
+    frame = pd.DataFrame({"x0": [None, cell]}, dtype=object)
+    assert rows_of(frame) == rows_of(frame.to_numpy()) == [{}, {"x0": expected}]
+    assert rows_of(frame["x0"]) == rows_of(frame["x0"].to_numpy()) == [{}, expected]
+    assert json.dumps(rows_of(frame)) == json.dumps([{}, {"x0": expected}])
+
+
+@pytest.mark.parametrize("cell", [np.timedelta64(3, "ns"), np.longdouble(1), {1, 2}, b"x", pd.Period("2020")])
+def test_what_has_no_form_in_json_stays_as_it_is_within_a_cell_too(cell: Any) -> None:
+    frame = pd.DataFrame({"a": [[cell]]}, dtype=object)
+    assert rows_of(frame)[0]["a"] == [cell]
+    with pytest.raises(DocumentError, match=r"^At document 0, \$.a\[0\]: .+ is not a JSON value"):
+        Encoder().encode(rows_of(frame))
+
+
+def test_a_count_of_nanoseconds_does_not_become_a_number() -> None:
+    spans = pd.DataFrame({"a": [np.array([1], dtype="timedelta64[ns]")]})
+    assert rows_of(spans) == [{"a": [np.timedelta64(1, "ns")]}]
+
+
+def test_a_cell_that_is_nested_too_deeply_is_left_as_it_is() -> None:
+    cell: list[Any] = []
+    for _ in range(5000):
+        cell = [cell]
+    assert rows_of(pd.Series([cell]))[0] is cell
+
+
+def test_nested_tables_of_pandas_have_the_documents_of_arrow() -> None:
+    nested = pa.table(
+        {"a": [[{"b": [1, 2], "at": datetime.datetime(2020, 1, 31)}], []], "c": [[["x"], ["y", "z"]], None]}
+    )
+    assert rows_of(nested.to_pandas()) == rows_of(nested)
+
+
+def test_texts_of_numpy_are_parsed() -> None:
+    assert rows_of(list(np.array(['{"a": 1}']))) == rows_of(list(np.array([b'{"a": 1}']))) == [{"a": 1}]
 
 
 def test_dates_and_missing_floats_are_the_same_of_polars_as_of_pandas() -> None:
@@ -127,7 +180,9 @@ def test_a_column_of_texts_or_dictionaries_is_documents() -> None:
     assert rows_of(pl.Series([[1], [2, 3]])) == [[1], [2, 3]]
 
 
-def test_a_missing_document_in_a_column_is_an_empty_object_and_none_in_a_list_is_null() -> None:
+def test_a_missing_document_in_a_column_or_array_is_an_empty_object_and_none_in_a_list_is_null() -> None:
+    assert rows_of(np.array([{"a": 1}, None, np.nan], dtype=object)) == [{"a": 1}, {}, {}]
+    assert rows_of(pd.array(["[1]", None], dtype="string")) == [[1], {}]
     assert rows_of(pd.Series(['{"a": 1}', None])) == rows_of(pl.Series(['{"a": 1}', None])) == [{"a": 1}, {}]
     assert rows_of(pl.Series([{"a": 1}, None])) == [{"a": 1}, {}]
     assert rows_of([{"a": 1}, None]) == [{"a": 1}, None]
