@@ -21,7 +21,7 @@ from mbat.inspecting import Inspection
 from mbat.parameters import Parameters, checked, checked_folder
 from mbat.paths import PathTable, parse_path
 from mbat.patterns import is_wild, parse_pattern
-from mbat.pipeline import WORKERS, ahead, batched
+from mbat.pipeline import WORKERS, ahead, batched, stacked
 from mbat.preparing import Documents
 from mbat.processes import PACKED, check_workers, encoded, packed
 from mbat.statistics import Statistics
@@ -185,8 +185,7 @@ class Encoder(Inspection):
         return self._stacked(encoded(self, map(packed, batched(several(documents), PACKED)), workers))
 
     def _stacked(self, batches: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-        rows = list(batches)
-        return np.concatenate(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
+        return stacked(batches, self.dim, np.float32)
 
     def fit_table(self, table: Any, nulls: Nulls = "missing") -> Encoder:
         """Learn from the rows of an Arrow table, as `fit` does from documents; for the arguments see `encode_table`."""

@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,3 +54,22 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def stacked(batches: Iterable[NDArray[Any]], width: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Return batches of rows as one array, which grows as they come: batches kept until the end would be as much again.
+
+    Examples
+    --------
+    >>> stacked(iter([np.ones((2, 3)), np.zeros((1, 3))]), 3, "float32").shape
+    (3, 3)
+    """
+    rows, done = np.empty((0, width), dtype=dtype), 0
+    for batch in batches:
+        end = done + len(batch)
+        if end > len(rows):
+            rows.resize((end + end // 8, width), refcheck=False)
+        rows[done:end] = batch
+        done = end
+    rows.resize((done, width), refcheck=False)
+    return rows
