@@ -37,10 +37,10 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, content: bytes) -> None:
     """Give a file another content, at once: a reader sees the old or the new one, after a crash too."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     sync(partial)
     with step(f"rename to {path.name}"):
         os.replace(partial, path)

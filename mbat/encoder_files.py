@@ -41,10 +41,11 @@ _TYPES: Final = {
 _MOST_BYTES: Final = 8 * SKETCHED_PATHS * SKETCH_BINS + 1024
 """What an array with its header has at most."""
 
-_BROKEN: Final = (
+BROKEN: Final = (
     *(ValueError, KeyError, TypeError, EOFError, OSError, MemoryError, OverflowError, RecursionError),
     *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError, ParameterError),
 )
+"""What comes of reading parts that are not what was written."""
 
 
 def encoder_parts(encoder: Encoder) -> tuple[str, bytes]:
@@ -78,7 +79,7 @@ def encoder_of(parameters: str, statistics: bytes, place: str, text: TextFunctio
         if encoder.fingerprint != json.loads(parameters).get("fingerprint"):
             other = ", or the text embedder another than it was made with" if encoder.embedder else ""
             raise ValueError(f"its fingerprint is another than that of its statistics{other}")
-    except _BROKEN as error:
+    except BROKEN as error:
         raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     return encoder
 
@@ -92,7 +93,7 @@ def unfitted_encoder_of(parameters: str, place: str, text: TextFunction | None =
         embedder: dict[str, Any] | None = described.get("text")
         if not isinstance(embedder, dict | None):
             raise TypeError(f"its text embedder is {embedder!r:.40}")
-    except _BROKEN as error:
+    except BROKEN as error:
         raise IndexDamagedError(f"The encoder in {place} is damaged: {error}.") from error
     if encoder is None:
         raise IndexVersionError(
@@ -126,13 +127,17 @@ def save_encoder(encoder: Encoder, folder: Path) -> None:
 
 
 def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
-    """Read an encoder from a folder, or from an index; see `Encoder.load`."""
+    """Read an encoder from a folder, from an index, or from a vectorizer; see `Encoder.load`."""
+    from mbat.vectorizer_files import VECTORIZER_FILE, saved_encoder_parts
+
     if (folder / MANIFEST_FILE).exists():
         from mbat.store import Store
 
         database = folder / Manifest.read(folder).database
         with as_folder_error(f"{folder} cannot be read"), Store.open(database) as store:
             return encoder_of(*store.encoder(), str(folder), text)
+    if (folder / VECTORIZER_FILE).exists() and not (folder / PARAMETERS_FILE).exists():
+        return encoder_of(*saved_encoder_parts(folder), str(folder), text)
     try:
         parameters = (folder / PARAMETERS_FILE).read_text(encoding="utf-8")
         statistics = (folder / STATISTICS_FILE).read_bytes()

@@ -50,7 +50,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Put the manifest in its place, at once."""
-        durable.replace(folder / MANIFEST_FILE, sealed(asdict(self)))
+        durable.replace(folder / MANIFEST_FILE, sealed(asdict(self)).encode())
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

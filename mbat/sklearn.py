@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,19 +15,26 @@ from mbat.errors import ParameterError
 from mbat.extras import extra_module
 from mbat.fields import Field
 from mbat.fitting import fit_keeping
-from mbat.frames import arrow_table, check_table, documents, is_table, known, repeatable
-from mbat.pipeline import batched
+from mbat.frames import arrow_table, check_table, documents, is_pandas_column, is_table, known, repeatable
+from mbat.pipeline import batched, stacked
 from mbat.preparing import Documents
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed
+from mbat.rotations import learned_rotation, narrowed, turning
 
 extra_module("sklearn", "sklearn", "MBATVectorizer")
 
-from joblib import effective_n_jobs  # noqa: E402, only now is it known to be there
+import sklearn  # noqa: E402, only now is it known to be there
+from joblib import effective_n_jobs  # noqa: E402
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone  # noqa: E402
+from sklearn.utils.metaestimators import available_if  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: E402
 
 DTYPES: Final = ("float32", "float16", "int8")
-_LARGEST: Final = 127
+
+
+def _grows(vectorizer: MBATVectorizer) -> bool:
+    vectorizer._refuse_components("partial_fit")
+    return True
 
 
 class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -49,7 +56,8 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     components : int, optional
         How many numbers a row has in the end: vectors are turned such that the first ones say most about the documents
         given to `fit`, and the rest are cut off. Inner products are kept as well as by any such rotation; nothing is
-        subtracted, so that vectors stay sums over the fields.
+        subtracted, so that vectors stay sums over the fields. Where those documents differ in fewer ways, the numbers
+        that are left over are 0.
     dtype : {"float32", "float16", "int8"}, default "float32"
         Type of the output. In ``int8`` a row is as long as makes its largest number 127 or -127: only its direction
         counts, and `sklearn.preprocessing.Normalizer` after it gives unit rows again.
@@ -111,36 +119,47 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If a parameter is out of range, or there are no documents.
         """
         encoder = self._new_encoder()
-        X = self._noted(X if self.components is None else repeatable(X), reset=True)
+        X = _checked(X if self.components is None else repeatable(X))
         self._learn(encoder, X)
-        rotation = None if self.components is None else _rotation(self._encoded(encoder, X), self.components)
+        rotation = None if self.components is None else learned_rotation(self._encoded(encoder, X), self.components)
+        self._note_columns(X)
         self.encoder_, self.rotation_ = encoder, rotation
         return self
 
+    @available_if(_grows)
     def partial_fit(self, X: Any, y: Any = None) -> MBATVectorizer:
         """Learn from more documents: equal to one `fit` of all so far, in any order.
+
+        There is no such method with `components`, which are learned from all documents at once.
+        """
+        first = not hasattr(self, "encoder_")
+        encoder = self._new_encoder()
+        X = _checked(X) if first else self._compared(X)
+        self._learn(encoder, X)
+        grown = encoder if first else self.encoder_.merge(encoder)
+        if first:
+            self._note_columns(X)
+        self.encoder_, self.rotation_ = grown, None
+        return self
+
+    def merge(self, other: MBATVectorizer) -> MBATVectorizer:
+        """Return a new vectorizer, fitted on the documents of both: equal to one fit of all of them.
 
         Raises
         ------
         ParameterError
-            If there are `components`, which are learned from all documents at once.
+            If the other is none, or their parameters or the columns of their tables differ, or there are `components`.
         """
-        self._refuse_components("partial_fit")
-        first = not hasattr(self, "encoder_")
-        encoder = self._new_encoder()
-        self._learn(encoder, self._noted(X, reset=first))
-        self.encoder_, self.rotation_ = encoder if first else self.encoder_.merge(encoder), None
-        return self
-
-    def merge(self, other: MBATVectorizer) -> MBATVectorizer:
-        """Return a new vectorizer, fitted on the documents of both: equal to one fit of all of them."""
         if not isinstance(other, MBATVectorizer):
             raise ParameterError(f"A vectorizer is merged with another one; {other!r:.60} is none.")
         for one in (self, other):
             check_is_fitted(one)
             one._refuse_components("merge")
+        mine, others = self._columns(), other._columns()
+        if mine and others and mine != others:
+            raise ParameterError(f"One was fitted on the columns {mine!r:.80}, the other on {others!r:.80}.")
         merged: MBATVectorizer = clone(self)
-        for name in {"n_features_in_", "feature_names_in_"} & vars(self).keys():
+        for name in _COLUMNS & vars(self).keys():
             setattr(merged, name, getattr(self, name))
         merged.encoder_, merged.rotation_ = self.encoder_.merge(other.encoder_), None
         return merged
@@ -160,9 +179,10 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             If a document is no JSON value; the message names which and where.
         """
         check_is_fitted(self)
-        batches = self._encoded(self.encoder_, self._noted(X, reset=False))
-        rows = [_narrowed(batch if self.rotation_ is None else batch @ self.rotation_, self.dtype) for batch in batches]
-        return np.concatenate(rows) if rows else np.zeros((0, self._n_features_out), dtype=self.dtype)
+        batches = self._encoded(self.encoder_, self._compared(X))
+        turned = batches if self.rotation_ is None else map(turning(self.rotation_), batches)
+        rows = stacked((narrowed(batch, self.dtype) for batch in turned), self._n_features_out, self.dtype)
+        return self._indexed(rows, X) if sklearn.__version__.startswith("1.6.") else rows
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, and return the vectors of the same documents; what a generator yields is kept meanwhile."""
@@ -229,17 +249,38 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 "sklearn.decomposition.IncrementalPCA behind a vectorizer without components."
             )
 
-    def _noted(self, X: Any, reset: bool) -> Any:
-        """Return data of a known type, the columns of a table noted, or compared with those noted in `fit`."""
-        X = known(X)
-        if is_table(X):
-            check_table(X)
-            if reset or hasattr(self, "n_features_in_"):
-                validate_data(self, X, reset=reset, skip_check_array=True)
-        elif reset:
-            for name in {"n_features_in_", "feature_names_in_"} & vars(self).keys():
-                delattr(self, name)
+    def _compared(self, X: Any) -> Any:
+        """Return data of a known type; the columns of a table are those noted in `fit`, if any were."""
+        X = _checked(X)
+        if is_table(X) and hasattr(self, "n_features_in_"):
+            validate_data(self, X, reset=False, skip_check_array=True)
         return X
+
+    def _indexed(self, rows: NDArray[Any], X: Any) -> Any:
+        """Return rows with the index of a column of pandas, which scikit-learn 1.6 keeps for data frames alone.
+
+        Without it, what a ColumnTransformer puts side by side would be rows of different documents.
+        """
+        from sklearn.utils._set_output import _get_output_config
+
+        if not is_pandas_column(X) or _get_output_config("transform", self)["dense"] != "pandas":
+            return rows
+        import pandas as pd
+
+        return pd.DataFrame(rows, index=X.index)
+
+    def _note_columns(self, X: Any) -> None:
+        """Note the columns of a table that was fitted on; documents have none."""
+        if is_table(X):
+            validate_data(self, X, skip_check_array=True)
+            return
+        for name in _COLUMNS & vars(self).keys():
+            delattr(self, name)
+
+    def _columns(self) -> list[str] | list[int]:
+        """Return the names or numbers of the columns of the fitted table; of documents there are none."""
+        names = getattr(self, "feature_names_in_", None)
+        return list(range(getattr(self, "n_features_in_", 0))) if names is None else names.tolist()
 
     def _learn(self, encoder: Encoder, X: Any) -> None:
         workers = effective_n_jobs(self.n_jobs)
@@ -269,6 +310,17 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 ENCODER_PARAMETERS: Final = ("dim", "seed", "softness", "binding", "strings", "numbers", "fields", "text")
 """Parameters that are those of the encoder."""
 
+_COLUMNS: Final = {"n_features_in_", "feature_names_in_"}
+"""Attributes that scikit-learn has for the columns of tables."""
+
+
+def _checked(X: Any) -> Any:
+    """Return data of a known type, a table one that has a form in JSON."""
+    X = known(X)
+    if is_table(X):
+        check_table(X)
+    return X
+
 
 def _integer(value: Any) -> int:
     """Return an integer of any type as an int; 0 for what is no integer, or is a truth value."""
@@ -276,28 +328,3 @@ def _integer(value: Any) -> int:
         return 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         return 0
-
-
-def _rotation(batches: Iterable[NDArray[np.float32]], components: int) -> NDArray[np.float32]:
-    """Return the directions that keep most of the inner products of some vectors, as columns, the best one first."""
-    count, moment = 0, np.zeros((1, 1))
-    for batch in batches:
-        rows = batch.astype(np.float64)
-        count, moment = count + len(rows), moment + rows.T @ rows
-    if count < components:
-        raise ParameterError(
-            f"components={components} directions cannot be learned from {count} documents. Lower it, or fit on more."
-        )
-    _, directions = np.linalg.eigh(moment)
-    best = directions[:, ::-1][:, :components]
-    largest = np.abs(best).argmax(axis=0)
-    signs = np.sign(best[largest, np.arange(components)])  # else they are what the linear algebra library makes them
-    return np.ascontiguousarray(best * signs, dtype=np.float32)
-
-
-def _narrowed(rows: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """Return rows in the type of the output."""
-    if dtype != "int8":
-        return rows.astype(dtype, copy=False)
-    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
-    return np.rint(rows * (_LARGEST / np.where(largest > 0.0, largest, 1.0))).astype(np.int8)

@@ -116,7 +116,7 @@ def test_a_sync_reaches_the_disk_and_not_only_its_announcement(tmp_path: Path, m
         synced.append(os.fstat(descriptor).st_ino)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    durable.replace(tmp_path / "a", "text")
+    durable.replace(tmp_path / "a", b"text")
     assert synced == [(tmp_path / "a").stat().st_ino, tmp_path.stat().st_ino]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.exceptions import NotFittedError
@@ -36,7 +39,9 @@ from mbat import (
     IndexNotFoundError,
     IndexVersionError,
     ParameterError,
+    durable,
 )
+from mbat.encoder_files import encoder_parts
 from mbat.sklearn import DTYPES, ENCODER_PARAMETERS, MBATVectorizer
 from tests.json_strategies import batches
 
@@ -46,16 +51,8 @@ TABLE = pd.DataFrame({"pet": [document["pet"] for document in PETS], "age": [doc
 ROWS = TABLE.to_dict("records")
 
 
-NOT_EXPECTED = {
-    "check_fit_score_takes_y": "It calls partial_fit too, which is refused where components are learned.",
-    "check_n_features_in_after_fitting": "It calls partial_fit too, which is refused where components are learned.",
-}
-"""Checks that a vectorizer with components cannot pass; one without passes all."""
-
-
 @parametrize_with_checks(
-    [MBATVectorizer(dim=64), MBATVectorizer(dim=64, components=1), MBATVectorizer(dim=64, dtype="int8")],
-    expected_failed_checks=lambda vectorizer: NOT_EXPECTED if vectorizer.components else {},
+    [MBATVectorizer(dim=64), MBATVectorizer(dim=64, components=1), MBATVectorizer(dim=64, dtype="int8")]
 )
 def test_scikit_learn_finds_nothing_wrong(estimator: MBATVectorizer, check: Any) -> None:
     check(estimator)
@@ -146,13 +143,25 @@ def test_columns_are_noted_of_tables_alone() -> None:
     ],
 )
 def test_what_is_no_document_is_named_by_row_and_path_and_nothing_is_forgotten(data: Any, said: str) -> None:
-    vectorizer = MBATVectorizer(dim=32).fit(PETS)
-    before = vectorizer.encoder_
+    vectorizer = MBATVectorizer(dim=32).fit(TABLE)
+    before = dict(vars(vectorizer))
     with pytest.raises(DocumentError, match=said):
         vectorizer.fit(data)
     with pytest.raises(DocumentError, match=said):
         MBATVectorizer(dim=32).fit(PETS).transform(data)
-    assert vectorizer.encoder_ is before
+    assert vars(vectorizer) == before
+    untouched = MBATVectorizer(dim=32)
+    with pytest.raises(DocumentError, match=said):
+        untouched.partial_fit(data)
+    assert vars(untouched) == vars(MBATVectorizer(dim=32))
+
+
+def test_columns_that_scikit_learn_refuses_are_refused_and_nothing_is_forgotten() -> None:
+    vectorizer = MBATVectorizer(dim=32).fit(TABLE)
+    before = dict(vars(vectorizer))
+    with pytest.raises(TypeError, match="string names"):
+        vectorizer.fit(pd.DataFrame([[1, 2]], columns=["a", 2]))
+    assert vars(vectorizer) == before
 
 
 @pytest.mark.parametrize(
@@ -229,10 +238,20 @@ def test_a_merge_leaves_both_as_they_were_and_keeps_the_columns() -> None:
     assert first.encoder_ == Encoder(dim=32).fit(ROWS[:10])
 
 
+def test_what_was_fitted_on_other_columns_is_not_merged() -> None:
+    first = MBATVectorizer(dim=32).fit(TABLE)
+    with pytest.raises(ParameterError, match=r"fitted on the columns \['pet', 'age'\], the other on \['pet'\]"):
+        first.merge(MBATVectorizer(dim=32).fit(TABLE[["pet"]]))
+    with pytest.raises(ParameterError, match=r"fitted on the columns \['pet', 'age'\], the other on \[0, 1\]"):
+        first.merge(MBATVectorizer(dim=32).fit(np.eye(2)))
+    assert first.merge(MBATVectorizer(dim=32).fit(PETS)).encoder_ == MBATVectorizer(dim=32).fit(ROWS + PETS).encoder_
+
+
 def test_components_are_neither_grown_nor_merged_nor_anything_else_than_a_vectorizer() -> None:
     turned = MBATVectorizer(dim=32, components=2).fit(PETS)
-    with pytest.raises(ParameterError, match="partial_fit cannot keep components"):
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as refused:
         turned.partial_fit(PETS)
+    assert "partial_fit cannot keep components" in str(refused.value.__cause__)
     with pytest.raises(ParameterError, match="merge cannot keep components"):
         MBATVectorizer(dim=32).fit(PETS).merge(turned)
     with pytest.raises(ParameterError, match="is merged with another one; 3 is none"):
@@ -253,6 +272,25 @@ def test_components_are_the_best_rotation_of_the_vectors_that_fit_saw(form: str)
     found = turned.transform(PETS).astype(np.float64)
     np.testing.assert_allclose(found @ found.T, best @ best.T, atol=1e-4)
     assert (np.diff(np.linalg.norm(found, axis=0)) <= 1e-6).all()
+
+
+def test_where_documents_differ_in_few_ways_the_numbers_left_over_are_zero_for_any_document() -> None:
+    few = [{"pet": "cat"}, {"pet": "dog"}] * 10
+    turned = MBATVectorizer(dim=32, components=4).fit(few)
+    assert turned.rotation_.any(axis=0).tolist() == [True, True, False, False]
+    strange = turned.transform([{"colour": "red", "size": 3}])
+    assert not strange[:, 2:].any()
+    assert turned.rotation_.tobytes() == MBATVectorizer(dim=32, components=4).fit(few[::-1]).rotation_.tobytes()
+
+
+def test_a_turned_row_depends_on_its_document_alone() -> None:
+    turned = MBATVectorizer(dim=64, components=7).fit(PETS)
+    rows = turned.transform(PETS)
+    assert all(
+        turned.transform([document]).tobytes() == row.tobytes() for document, row in zip(PETS, rows, strict=True)
+    )
+    vectors = MBATVectorizer(dim=64).fit_transform(PETS).astype(np.float64)
+    np.testing.assert_allclose(rows, vectors @ turned.rotation_, atol=1e-7)
 
 
 def test_types_of_the_output_keep_the_vectors_to_their_precision() -> None:
@@ -375,11 +413,13 @@ def test_several_processes_give_the_same(tmp_path: Path) -> None:
         "    texts = [json.dumps({'a': number, 'b': f'word{number % 7}'}) for number in range(1500)]\n"
         "    one = MBATVectorizer(dim=32).fit(texts)\n"
         "    two = MBATVectorizer(dim=32, n_jobs=2).fit(text for text in texts)\n"
-        "    print(one.encoder_ == two.encoder_, (one.transform(texts) == two.transform(texts)).all())\n",
+        "    print(one.encoder_ == two.encoder_, (one.transform(texts) == two.transform(texts)).all())\n"
+        "    one, two = (MBATVectorizer(dim=32, components=20, n_jobs=jobs).fit(texts) for jobs in (1, 2))\n"
+        "    print((one.rotation_ == two.rotation_).all(), (one.transform(texts) == two.transform(texts)).all())\n",
         encoding="utf-8",
     )
     run = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
-    assert run.stdout.strip() == "True True", run.stderr
+    assert run.stdout.split() == ["True"] * 4, run.stderr
 
 
 @pytest.mark.parametrize(
@@ -399,35 +439,124 @@ def test_what_is_loaded_is_what_was_saved(parameters: dict[str, Any], data: Any,
     assert Encoder.load(tmp_path / "new" / "folder") == vectorizer.encoder_
 
 
-def changed(name: str, value: Any) -> Any:
-    def change(folder: Path) -> None:
-        described = json.loads((folder / "vectorizer.json").read_text())
-        (folder / "vectorizer.json").write_text(json.dumps({**described, name: value}))
+Parts = dict[str, bytes]
 
-    return change
+
+def parts_of(folder: Path) -> Parts:
+    with zipfile.ZipFile(folder / "vectorizer.zip") as members:
+        return {name: members.read(name) for name in members.namelist()}
+
+
+def written(folder: Path, parts: Parts) -> None:
+    with zipfile.ZipFile(folder / "vectorizer.zip", "w") as members:
+        for name, content in parts.items():
+            members.writestr(name, content)
+
+
+def described(**fields: Any) -> Any:
+    return lambda parts: {**parts, "vectorizer.json": json.dumps({**json.loads(parts["vectorizer.json"]), **fields})}
+
+
+def rotated(rotation: NDArray[Any]) -> Any:
+    content = io.BytesIO()
+    np.save(content, rotation)
+    return lambda parts: {**parts, "rotation.npy": content.getvalue()}
+
+
+def without(name: str) -> Any:
+    return lambda parts: {key: content for key, content in parts.items() if key != name}
 
 
 DAMAGES: dict[str, tuple[Any, type[Exception], str]] = {
-    "missing": (lambda folder: (folder / "vectorizer.json").unlink(), IndexNotFoundError, "no vectorizer"),
-    "no JSON": (lambda folder: (folder / "vectorizer.json").write_text("{"), IndexDamagedError, "is damaged"),
-    "an array": (lambda folder: (folder / "vectorizer.json").write_text("[]"), IndexDamagedError, "is damaged"),
-    "newer": (changed("format_version", 9), IndexVersionError, "a vectorizer of format 9"),
-    "options": (changed("parameters", {}), IndexDamagedError, "is damaged"),
-    "columns": (changed("columns", "many"), IndexDamagedError, "is damaged"),
-    "no rotation": (lambda folder: (folder / "rotation.npy").unlink(), IndexNotFoundError, "rotation.npy is missing"),
-    "cut": (lambda folder: (folder / "rotation.npy").write_bytes(b"\x93NUMPY"), IndexDamagedError, "is damaged"),
-    "narrow": (lambda f: np.save(f / "rotation.npy", np.eye(32, 2, dtype="f4")), IndexDamagedError, r"shape \(32, 3\)"),
-    "pickled": (lambda f: np.save(f / "rotation.npy", np.array([{}])), IndexDamagedError, "is damaged"),
-    "encoder": (lambda folder: Encoder(dim=32).save(folder), IndexDamagedError, "the encoder beside it is another"),
+    "no description": (without("vectorizer.json"), IndexDamagedError, "no item named 'vectorizer.json'"),
+    "no JSON": (lambda parts: {**parts, "vectorizer.json": b"{"}, IndexDamagedError, "is damaged"),
+    "an array": (lambda parts: {**parts, "vectorizer.json": b"[]"}, IndexDamagedError, "is damaged"),
+    "newer": (described(format_version=9), IndexVersionError, "a vectorizer of format 9"),
+    "options": (described(parameters={}), IndexDamagedError, "is damaged"),
+    "an option": (described(parameters={"dtype": "?", "parse": 1, "n_jobs": 0}), IndexDamagedError, "dtype is one of"),
+    "columns": (described(columns="many"), IndexDamagedError, "is damaged"),
+    "components": (described(components=None), IndexDamagedError, r"shape \(32, None\)"),
+    "no rotation": (without("rotation.npy"), IndexDamagedError, r"shape \(32, 3\)"),
+    "cut": (lambda parts: {**parts, "rotation.npy": b"\x93NUMPY"}, IndexDamagedError, "is damaged"),
+    "narrow": (rotated(np.eye(32, 2, dtype="f4")), IndexDamagedError, r"shape \(32, 3\)"),
+    "double": (rotated(np.eye(32, 3)), IndexDamagedError, "finite numbers"),
+    "infinite": (rotated(np.full((32, 3), np.inf, dtype="f4")), IndexDamagedError, "finite numbers"),
+    "pickled": (rotated(np.array([{}])), IndexDamagedError, "is damaged"),
+    "no encoder": (without("encoder.npz"), IndexDamagedError, "no item named 'encoder.npz'"),
+    "another encoder": (
+        lambda parts: {**parts, "encoder.npz": encoder_parts(Encoder(dim=32))[1]},
+        IndexDamagedError,
+        "its fingerprint is another",
+    ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_folder_is_told_as_that(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_vectorizer_is_told_as_that(damage: str, tmp_path: Path) -> None:
     MBATVectorizer(dim=32, components=3).fit(PETS).save(tmp_path)
     harm, error, said = DAMAGES[damage]
-    harm(tmp_path)
+    written(tmp_path, harm(parts_of(tmp_path)))
     with pytest.raises(error, match=said):
+        MBATVectorizer.load(tmp_path)
+
+
+def test_whichever_bit_of_a_part_has_flipped_it_is_noticed(tmp_path: Path) -> None:
+    MBATVectorizer(dim=16, components=3).fit(PETS).save(tmp_path)
+    file = tmp_path / "vectorizer.zip"
+    whole = file.read_bytes()
+    for part in parts_of(tmp_path).values():
+        at = whole.index(part) + len(part) // 2
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(IndexDamagedError, match="Bad CRC-32"):
+            MBATVectorizer.load(tmp_path)
+    file.write_bytes(whole[:-100])  # ends as the zip file within it does
+    with pytest.raises(IndexDamagedError, match=r"is damaged: .There is no item named"):
+        MBATVectorizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("components", [None, 5])
+def test_a_vectorizer_takes_the_place_of_another_at_once(
+    components: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = MBATVectorizer(dim=32, components=3).fit(PETS)
+    after = MBATVectorizer(dim=48, components=components).fit(PETS[:12])
+    before.save(tmp_path)
+    steps, answers = [], []
+
+    def watch(step: str) -> None:
+        steps.append(step)
+        answers.append(MBATVectorizer.load(tmp_path).transform(PETS).tobytes())
+
+    monkeypatch.setattr(durable, "watch", watch)
+    after.save(tmp_path)
+    renamed = steps.index("after rename to vectorizer.zip")
+    assert set(answers[:renamed]) == {before.transform(PETS).tobytes()}
+    assert set(answers[renamed:]) == {after.transform(PETS).tobytes()}
+    assert [path.name for path in tmp_path.iterdir()] == ["vectorizer.zip"]
+
+
+def test_what_is_saved_is_what_was_fitted_and_not_what_was_set_since(tmp_path: Path) -> None:
+    for first, then in ((3, None), (None, 3)):
+        vectorizer = MBATVectorizer(dim=32, components=first).fit(PETS).set_params(components=then, dim=64)
+        vectorizer.save(tmp_path)
+        loaded = MBATVectorizer.load(tmp_path)
+        assert loaded.transform(PETS).tobytes() == vectorizer.transform(PETS).tobytes()
+        assert (loaded.dim, loaded.components) == (32, first)
+
+
+def test_an_encoder_that_was_saved_to_the_same_folder_is_read_as_it_is(tmp_path: Path) -> None:
+    vectorizer, encoder = MBATVectorizer(dim=32).fit(PETS), Encoder(dim=48).fit(ROWS)
+    vectorizer.save(tmp_path)
+    encoder.save(tmp_path)
+    assert Encoder.load(tmp_path) == encoder
+    assert MBATVectorizer.load(tmp_path).encoder_ == vectorizer.encoder_
+
+
+def test_where_there_is_no_vectorizer_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError, match=r"There is no vectorizer in .+: vectorizer.zip is missing"):
+        MBATVectorizer.load(tmp_path)
+    (tmp_path / "vectorizer.zip").mkdir()
+    with pytest.raises(IndexFolderError, match="cannot be read: Is a directory"):
         MBATVectorizer.load(tmp_path)
 
 
