@@ -129,8 +129,8 @@ def _tables(table: Any) -> Iterator[Any]:
     elif hasattr(table, "__arrow_c_stream__"):
         try:
             table = pa.RecordBatchReader.from_stream(table)
-        except pa.ArrowInvalid:  # a stream of something else than rows
-            raise _no_table(table) from None
+        except pa.ArrowInvalid as error:  # a stream of something else than rows
+            raise _no_table(table, f" ({error})") from None
     elif not isinstance(table, Iterable):
         raise _no_table(table)
     for batch in table:
@@ -139,10 +139,10 @@ def _tables(table: Any) -> Iterator[Any]:
         yield pa.Table.from_batches([batch])
 
 
-def _no_table(value: Any) -> ParameterError:
+def _no_table(value: Any, why: str = "") -> ParameterError:
     return ParameterError(
         "A table is a pyarrow Table, RecordBatch or RecordBatchReader, or an iterable of RecordBatch; there is a value "
-        f"of type {type(value).__name__}. For documents use encode and fit."
+        f"of type {type(value).__name__}{why}. For documents use encode and fit."
     )
 
 

@@ -153,7 +153,7 @@ def _sent(encoder: Encoder) -> Iterator[Path]:
     try:
         content = ForkingPickler.dumps(encoder)
     except Exception as error:  # whatever keeps the user's function for texts from being sent
-        raise ParameterError(f"The encoder cannot be sent to other processes: {error}. Use workers=1.") from None
+        raise ParameterError(f"The encoder cannot be sent to other processes: {error}. Use one process.") from None
     with TemporaryDirectory(prefix="mbat-") as folder:
         place = Path(folder) / "encoder"
         try:
@@ -161,7 +161,7 @@ def _sent(encoder: Encoder) -> Iterator[Path]:
         except OSError as error:
             raise MbatError(
                 f"The encoder cannot be written to {folder} for other processes: {error.strerror}. Set TMPDIR to a "
-                "folder with room, or use workers=1."
+                "folder with room, or use one process."
             ) from error
         yield place
 
@@ -216,7 +216,7 @@ def _ended(place: Path) -> MbatError:
         return MbatError("A worker process ended before its work was done. Was there enough memory?")
     return MbatError(
         "The worker processes ended as they were started; what they printed tells why. They import the script that is "
-        'run: guard what it does by `if __name__ == "__main__":`, or use workers=1.'
+        'run: guard what it does by `if __name__ == "__main__":`, or use one process.'
     )
 
 

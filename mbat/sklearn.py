@@ -25,6 +25,7 @@ extra_module("sklearn", "sklearn", "MBATVectorizer")
 
 import sklearn  # noqa: E402, only now is it known to be there
 from joblib import effective_n_jobs  # noqa: E402
+from joblib.parallel import get_active_backend  # noqa: E402
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone  # noqa: E402
 from sklearn.utils.metaestimators import available_if  # noqa: E402
 from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: E402
@@ -66,7 +67,7 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         never.
     n_jobs : int, optional
         How many processes work, -1 for one a processor; worth their start, a second or so, from some hundred thousand
-        documents on. Arrow tables need none.
+        documents on. Arrow tables need none. Within a job of joblib's, as of a search with ``n_jobs``, it is one.
 
     Attributes
     ----------
@@ -283,7 +284,7 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return list(range(getattr(self, "n_features_in_", 0))) if names is None else names.tolist()
 
     def _learn(self, encoder: Encoder, X: Any) -> None:
-        workers = effective_n_jobs(self.n_jobs)
+        workers = self._workers()
         if workers == 1 or arrow_table(X) is not None:
             fit_keeping(encoder, self._batches(X), 0)
         else:
@@ -292,8 +293,13 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if not encoder.statistics.documents:
             raise ParameterError("There are no documents to fit on; a minimum of 1 is required.")
 
+    def _workers(self) -> int:
+        """Return how many processes work; within a job of joblib's it is one, for the jobs share the processors."""
+        backend, _ = get_active_backend()
+        return 1 if backend.nesting_level else int(effective_n_jobs(self.n_jobs))
+
     def _encoded(self, encoder: Encoder, X: Any) -> Iterator[NDArray[np.float32]]:
-        workers = effective_n_jobs(self.n_jobs)
+        workers = self._workers()
         if workers == 1 or arrow_table(X) is not None:
             return encoder.encode_batches(self._batches(X))
         return encoded(encoder, map(packed, batched(documents(X, self.parse), PACKED)), workers)

@@ -102,7 +102,7 @@ def test_a_number_of_processes_that_is_none_is_refused(workers: Any) -> None:
 
 def test_an_encoder_that_cannot_be_sent_says_so() -> None:
     encoder = Encoder(dim=16, text=lambda texts: 2 * length(texts))
-    with pytest.raises(ParameterError, match=r"cannot be sent to other processes: .* Use workers=1"):
+    with pytest.raises(ParameterError, match=r"cannot be sent to other processes: .* Use one process"):
         encoder.encode(DOCUMENTS[:3], workers=2)
 
 

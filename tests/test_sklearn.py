@@ -354,6 +354,11 @@ def test_a_pipeline_searches_over_its_parameters_and_fits_on_the_training_folds_
     assert Watched.seen == [16, 16, 16]
 
 
+def test_within_a_job_of_joblib_it_starts_no_processes_of_its_own() -> None:
+    model = make_pipeline(MBATVectorizer(dim=32, n_jobs=2), LogisticRegression(C=100))
+    assert cross_val_score(model, PETS, SOUNDS, cv=2, n_jobs=2, error_score="raise").tolist() == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("library", [pd, pl])
 def test_a_column_of_json_stands_beside_other_columns(library: Any) -> None:
     frame = library.DataFrame({"payload": [json.dumps(document) for document in PETS], "size": list(range(24))})
