@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import orjson
 
+from mbat.addresses import folder_of
 from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
@@ -40,8 +41,9 @@ class FolderIndex(Index):
     def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Self:
         """Open an index in a folder; see `Index.open`."""
         check_device(device)
-        Manifest.read(Path(path))  # says it in the words given if there is none
-        return cls(Path(path), text)
+        folder = folder_of(path)
+        Manifest.read(folder)  # says it in the words given if there is none
+        return cls(folder, text)
 
     @property
     def place(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mbat.addresses import folder_of, is_collection
 from mbat.asking import ALONE, NOTHING, Lookup, Question, question
 from mbat.complaints import several
 from mbat.embedding import TextFunction
@@ -95,7 +95,9 @@ class Index(ABC):
         check_device(device)
         if not isinstance(encoder, Encoder | None):
             raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
-        build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
+        build_index(
+            folder_of(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress
+        )
         embedder = None if encoder is None else encoder.embedder
         return FolderIndex.open(path, device, text=None if embedder is None else embedder.function)
 
@@ -108,7 +110,7 @@ class Index(ABC):
         Parameters
         ----------
         path : path
-            The folder.
+            The folder; or ``milvus:URI#NAME``, a collection of Milvus that `mbat.milvus.push` has filled.
         device : {"auto", "cpu"}
             Where to search.
         text : callable, optional
@@ -119,12 +121,18 @@ class Index(ABC):
         IndexNotFoundError, IndexDamagedError, IndexVersionError
             If there is none, its files are not what they were, or this version cannot use it.
         MissingExtraError
-            If FAISS is not installed.
+            If FAISS, or what a collection of Milvus needs, is not installed.
+        MilvusError
+            If Milvus cannot be reached.
         ParameterError
             If the text embedder is missing, or is one too many.
         """
         from mbat.folder_index import FolderIndex
 
+        if is_collection(path):
+            from mbat.milvus.index import MilvusIndex
+
+            return MilvusIndex.open(path, device, text=text)
         return FolderIndex.open(path, device, text=text)
 
     @classmethod
@@ -135,7 +143,7 @@ class Index(ABC):
         from mbat.folder_index import FolderIndex
         from mbat.repairing import repair_index
 
-        repair_index(Path(path), progress, text)
+        repair_index(folder_of(path), progress, text)
         return FolderIndex.open(path, text=text)
 
     @property

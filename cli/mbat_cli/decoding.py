@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mbat.errors import ParameterError, SourceError
 from mbat_cli.documents import parsed_document
-from mbat_cli.options import find_index, index_option
+from mbat_cli.options import find_folder, index_option
 from mbat_cli.printing import print_number, print_values, wants_table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def decode(
         raise click.UsageError("Say which vector to read: with one of --like ID, --document JSON, --vector FILE.npy.")
     from mbat.folder_index import FolderIndex
 
-    with FolderIndex.open(find_index(index_path)) as index:
+    with FolderIndex.open(find_folder(index_path)) as index:
         encoder = index.encoder
         held = _vector(index, encoder, like, document, vector)
         values = _values(index, path)

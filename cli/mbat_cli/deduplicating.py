@@ -17,7 +17,7 @@ from mbat.sources import OnError, Reader, Record
 from mbat_cli.duplicates_shown import print_groups, print_kept, print_pairs, tell_of_duplicates
 from mbat_cli.options import (
     config_option,
-    find_index,
+    find_folder,
     index_option,
     located,
     new_encoder,
@@ -112,7 +112,7 @@ def dedup(
     from mbat.pair_files import check_pairs_file, save_pairs
 
     if pairs_path:
-        check_pairs_file(Path(pairs_path), map(Path, files) if isinstance(where, Reader) else [find_index(where)])
+        check_pairs_file(Path(pairs_path), map(Path, files) if isinstance(where, Reader) else [find_folder(where)])
     with _opened(where, config) as (index, labels):
         with working() as progress:
             found = find_duplicates(index, threshold or SUGGESTED, ignore, progress=progress)
@@ -154,7 +154,7 @@ def _opened(where: Reader | str | None, config: str | None) -> Iterator[tuple[Fo
     from mbat.folder_index import FolderIndex
 
     if not isinstance(where, Reader):
-        with FolderIndex.open(find_index(where)) as index:
+        with FolderIndex.open(find_folder(where)) as index:
             yield index, None
         return
     labels: list[str] = []
@@ -192,7 +192,7 @@ def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | s
         labels: list[str] = []
         print_kept(((labels[-1], record.text) for record in _numbered(where, labels)), found)
     else:
-        with FolderIndex.open(find_index(where)) as index:
+        with FolderIndex.open(find_folder(where)) as index:
             print_kept(_texts(index, None), found)
     tell_of_duplicates(found)
 

@@ -7,7 +7,13 @@ import time
 from typing import Final
 
 _INTERVAL: Final = 0.2
-_STAGES: Final = {"read": "Reading and fitting", "encode": "Encoding", "compare": "Comparing"}
+_STAGES: Final = {
+    "read": "Reading and fitting",
+    "encode": "Encoding",
+    "compare": "Comparing",
+    "write": "Writing",
+    "look": "Looking",
+}
 
 
 class ProgressLine:

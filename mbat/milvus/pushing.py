@@ -1,0 +1,253 @@
+"""Filling a collection, of an index in a folder or of Parquet files, and looking whether all has come to be in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mbat.addresses import Address, address_of
+from mbat.encoder import BATCH, Encoder
+from mbat.errors import ParameterError, SourceError
+from mbat.folder_index import FolderIndex
+from mbat.milvus.collection import Collection, check_row, of_ids
+from mbat.milvus.connecting import Connection
+from mbat.milvus.creating import about_of, keep_encoder, make_empty
+from mbat.milvus.kinds import DEFAULT_KIND, kind_of
+from mbat.pipeline import batched
+from mbat.progress import Progress, silent
+from mbat.putting import same_document
+
+_TOLD: Final = 5
+
+Rows = tuple[list[str], NDArray[np.float32] | None, list[Any]]
+"""Ids, vectors if they are at hand, and documents."""
+
+Source = Callable[[], Iterator[Rows]]
+"""Returns all rows, the same each time, some at a time."""
+
+
+@dataclass
+class Pushed:
+    """What became of documents that were written to a collection.
+
+    Attributes
+    ----------
+    rows : int
+        How many were written.
+    documents : int
+        How many are there now: fewer if several had one id.
+    missing : list of str
+        Ids of those that are not there when they are read by their ids, or are others than were written.
+    unfound : list of str
+        Ids of those that are there, but that no search finds.
+    """
+
+    rows: int = 0
+    documents: int = 0
+    missing: list[str] = field(default_factory=list)
+    unfound: list[str] = field(default_factory=list)
+
+    def findings(self) -> list[str]:
+        """Return what is wrong, as sentences."""
+        found = []
+        if self.missing:
+            found.append(f"{len(self.missing):,} documents are missing, or not as they were written: {self.missing}.")
+        if self.unfound:
+            found.append(f"{len(self.unfound):,} documents are there, but no search finds them: {self.unfound}.")
+        if self.documents != self.rows - len(self.missing):
+            found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
+        return found
+
+
+def push(
+    index: FolderIndex,
+    uri: str,
+    name: str,
+    kind: str = DEFAULT_KIND,
+    overwrite: bool = False,
+    *,
+    progress: Progress = silent,
+) -> Pushed:
+    """Write the documents of an index to a collection of Milvus, and read them all again.
+
+    Parameters
+    ----------
+    index : FolderIndex
+        It is read in batches, and its documents are encoded again.
+    uri, name, kind, overwrite
+        See `mbat.milvus.create_collection`.
+    progress : callable
+        As for `mbat.Index.create`.
+
+    Returns
+    -------
+    Pushed
+        What was written, and what of it is missing.
+
+    Raises
+    ------
+    DocumentError, ParameterError
+        If Milvus cannot keep a document or an id; nothing is written.
+    IndexExistsError, MilvusError, ParameterError
+        As for `mbat.milvus.create_collection`.
+
+    Examples
+    --------
+    >>> import mbat, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with mbat.Index.create(folder + "/a.mbat", [{"name": "Ann"}, {"name": "Bob"}], ids=["ann", "bob"]) as index:
+    ...     pushed = push(index, folder + "/a.db", "people")
+    >>> pushed.documents, pushed.findings()
+    (2, [])
+    >>> with mbat.Index.open(f"milvus:{folder}/a.db#people") as index:
+    ...     [hit.id for hit in index.search({"name": "ann"}, k=1)]
+    ['ann']
+    """
+
+    def rows() -> Iterator[Rows]:
+        for batch in batched(index.stored(), BATCH):
+            yield [stored.id for stored in batch], None, [orjson.loads(stored.text) for stored in batch]
+
+    return _filled(rows, index.encoder, address_of(uri, name), kind, index.id_field, overwrite, progress)
+
+
+def push_files(
+    files: Iterable[str],
+    encoder: Encoder,
+    uri: str,
+    name: str,
+    kind: str = DEFAULT_KIND,
+    overwrite: bool = False,
+    *,
+    progress: Progress = silent,
+) -> Pushed:
+    """Write the rows of Parquet files to a collection of Milvus, and read them all again; see `push`.
+
+    Parameters
+    ----------
+    files : iterable of str
+        With columns ``id``, ``vector`` and ``document``, the last as JSON text: as ``mbat encode --engine ray`` writes
+        them.
+    encoder : Encoder
+        The one that made the vectors: a document of each file is encoded again.
+
+    Raises
+    ------
+    SourceError
+        If a file is no such one.
+    """
+    from mbat.parquet import vector_rows
+
+    paths = list(files)
+
+    def rows() -> Iterator[Rows]:
+        for path in paths:
+            for position, (ids, vectors, texts) in enumerate(vector_rows(path, encoder.dim)):
+                documents = [orjson.loads(text) for text in texts]
+                if not position and ids:
+                    _check_vectors(path, encoder, documents[0], vectors[0])
+                yield ids, vectors, documents
+
+    return _filled(rows, encoder, address_of(uri, name), kind, None, overwrite, progress)
+
+
+def files_in(named: Sequence[str]) -> list[str]:
+    """Return the Parquet files that are named, of folders all that are in them.
+
+    Raises
+    ------
+    SourceError
+        If there are none.
+    """
+    found: list[str] = []
+    for name in named:
+        path = Path(name)
+        some = sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [name]
+        if not some or not Path(some[0]).exists():
+            raise SourceError(f"There is no Parquet file in {name}." if path.is_dir() else f"There is no file {name}.")
+        found += some
+    return found
+
+
+def _check_vectors(path: str, encoder: Encoder, document: Any, vector: NDArray[np.float32]) -> None:
+    made = encoder.encode_one(document)
+    if not np.allclose(made, vector, rtol=0, atol=1e-5):
+        raise ParameterError(
+            f"The vectors in {path} are of another encoder than the one given. Name theirs with --encoder FOLDER."
+        )
+
+
+def _filled(
+    source: Source, encoder: Encoder, address: Address, kind: str, id_field: str | None, overwrite: bool, tell: Progress
+) -> Pushed:
+    total = _checked(source, tell)
+    connection = Connection(address.uri)
+    try:
+        about = about_of(encoder, kind, id_field)
+        collection = Collection(connection, address.name, kind_of(kind, connection.is_file))
+        make_empty(connection, address, about, encoder.dim, overwrite)
+        pushed = Pushed()
+        for ids, vectors, documents in source():
+            collection.write(ids, _vectors(vectors, encoder, documents), documents)
+            pushed.rows += len(ids)
+            tell("write", pushed.rows, total)
+        collection.flush()
+        keep_encoder(connection, address.name, encoder)
+        _read_again(collection, source, encoder, pushed, tell)
+        return pushed
+    finally:
+        connection.close()
+
+
+def _vectors(vectors: NDArray[np.float32] | None, encoder: Encoder, documents: list[Any]) -> NDArray[np.float32]:
+    return encoder.encode(documents) if vectors is None else vectors
+
+
+def _checked(source: Source, tell: Progress) -> int:
+    """Count the rows; raise an error at the first that Milvus cannot keep."""
+    count = 0
+    for ids, _, documents in source():
+        for position, (one, document) in enumerate(zip(ids, documents, strict=True), start=count):
+            check_row(one, document, position)
+        count += len(ids)
+        tell("check", count, None)
+    return count
+
+
+def _read_again(collection: Collection, source: Source, encoder: Encoder, pushed: Pushed, tell: Progress) -> None:
+    """Read all documents by their ids, and look for each by a search among these ids."""
+    done = 0
+    for ids, vectors, documents in source():
+        found = collection.documents(ids)
+        there = [one for one, document in zip(ids, documents, strict=True) if _is(document, one, found)]
+        pushed.missing += sorted(set(ids) - set(there))
+        rows = dict(zip(ids, _vectors(vectors, encoder, documents), strict=True))
+        pushed.unfound += _unfound(collection, {one: rows[one] for one in there})
+        done += len(ids)
+        tell("look", done, pushed.rows)
+    pushed.documents = collection.count()
+
+
+def _is(document: Any, one: str, found: dict[str, Any]) -> bool:
+    return one in found and same_document(found[one], document)
+
+
+def _unfound(collection: Collection, rows: dict[str, NDArray[np.float32]]) -> list[str]:
+    """Return those ids that a search among them does not find, nor one for the id's own vector."""
+    if not rows:
+        return []
+    ids = list(rows)
+    found = _found(collection, ids, rows[ids[0]])
+    return [one for one in ids if one not in found and one not in _found(collection, [one], rows[one])]
+
+
+def _found(collection: Collection, ids: list[str], vector: NDArray[np.float32]) -> dict[str, Any]:
+    looks = collection.kind.looks(len(ids), len(ids), 1.0)
+    (found,) = collection.search(vector[None], len(ids), looks, of_ids(ids))
+    return found
