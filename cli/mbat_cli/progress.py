@@ -11,8 +11,9 @@ _STAGES: Final = {
     "read": "Reading and fitting",
     "encode": "Encoding",
     "compare": "Comparing",
+    "check": "Checking",
     "write": "Writing",
-    "look": "Looking",
+    "look": "Looking again",
 }
 
 

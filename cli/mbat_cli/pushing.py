@@ -9,7 +9,8 @@ import click
 
 from mbat.addresses import Address, address_of, folder_of
 from mbat.milvus.kinds import DEFAULT_KIND, KINDS
-from mbat_cli.options import find_index, index_option, working
+from mbat.sources import OnError
+from mbat_cli.options import find_index, index_option, on_error_option, working
 
 if TYPE_CHECKING:
     from mbat.milvus import Pushed
@@ -30,6 +31,7 @@ _ENCODER: Final = "encoder"
     help="Of Parquet files: the encoder that made the vectors, as an index or a folder written by Encoder.save. "
     "Without it the folder encoder beside the first file.",
 )
+@on_error_option
 @click.option("--overwrite", is_flag=True, help="Replace a collection that is there already.")
 def push(
     files: tuple[str, ...],
@@ -38,6 +40,7 @@ def push(
     collection: str,
     kind: str,
     encoder_folder: str | None,
+    on_error: OnError,
     overwrite: bool,
 ) -> None:
     """Serve an index by Milvus: write its documents and vectors to a collection.
@@ -58,12 +61,13 @@ def push(
         raise click.UsageError("--encoder is for Parquet files; an index has its own.")
     address = address_of(uri, collection)
     with working() as progress:
-        how: dict[str, Any] = {"kind": kind, "overwrite": overwrite, "progress": progress}
+        how: dict[str, Any] = {"kind": kind, "overwrite": overwrite, "on_error": on_error, "progress": progress}
         if files:
             pushed = _push_files(files, encoder_folder, address, how)
         else:
             pushed = _push_index(folder_of(find_index(index_path)), address, how)
-    click.echo(f"Pushed {pushed.rows:,} documents: {address}", err=True)
+    left_out = f", {pushed.left_out:,} left out" if pushed.left_out else ""
+    click.echo(f"Pushed {pushed.rows:,} documents: {address}{left_out}", err=True)
     findings = pushed.findings()
     for finding in findings:
         click.echo(finding, err=True)

@@ -56,7 +56,7 @@ def put_rows(
         seen: set[str] = set()
         for batch in distinct(foreign(records)):
             ids = numbers.ids(batch)
-            _check(batch, ids, total)
+            _check(collection, batch, ids, total)
             if not replacing:
                 _check_free(collection, ids, seen)
             spool.write(orjson.dumps([[one, record.document] for one, record in zip(ids, batch, strict=True)]) + b"\n")
@@ -66,13 +66,13 @@ def put_rows(
         return _written(collection, encoder, spool, progress, total)
 
 
-def _check(batch: Sequence[Record], ids: Sequence[str], before: int) -> None:
+def _check(collection: Collection, batch: Sequence[Record], ids: Sequence[str], before: int) -> None:
     for position, (one, record) in enumerate(zip(ids, batch, strict=True), start=before):
         try:
             check_document(record.document)
         except DocumentError as error:
             raise DocumentError(error.reason, error.path, position) from None
-        check_row(one, record.document, position)
+        check_row(one, record.document, position, collection.is_on_file)
 
 
 def _check_free(collection: Collection, ids: Sequence[str], seen: set[str]) -> None:

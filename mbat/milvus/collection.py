@@ -19,9 +19,13 @@ DOCUMENT: Final = "document"
 
 MOST_ID_BYTES: Final = 65_535
 MOST_DOCUMENT_BYTES: Final = 65_536
+"""Bytes of a document that a server takes; milvus-lite has no such limit."""
 
 _SENT_BYTES: Final = 1 << 23
-"""Bytes that are sent at once; a server takes 64 MiB."""
+"""Bytes that are sent at once, about; a server takes 64 MiB."""
+
+_USUAL_BYTES: Final = 8192
+"""Bytes of a document that are reckoned with."""
 
 _ASKED_IDS: Final = 512
 
@@ -35,7 +39,7 @@ def fields(dim: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def check_row(one: str, document: Any, position: int) -> None:
+def check_row(one: str, document: Any, position: int, on_file: bool) -> None:
     """Raise an error if Milvus cannot keep a document, or its id.
 
     Raises
@@ -47,10 +51,12 @@ def check_row(one: str, document: Any, position: int) -> None:
     """
     if not isinstance(document, dict | list):
         raise DocumentError("Milvus keeps objects and arrays alone, and this is neither", "$", position)
-    size = len(orjson.dumps(document))
+    size = 0 if on_file else len(orjson.dumps(document))
     if size > MOST_DOCUMENT_BYTES:
         raise DocumentError(
-            f"it has {size:,} bytes, and a document in Milvus {MOST_DOCUMENT_BYTES:,} at most", "$", position
+            f"it has {size:,} bytes, and a document on a server of Milvus {MOST_DOCUMENT_BYTES:,} at most",
+            "$",
+            position,
         )
     if id_bytes(one) > MOST_ID_BYTES:
         raise ParameterError(
@@ -80,6 +86,11 @@ class Collection:
         self.name, self.kind = name, kind
         self._connection = connection
 
+    @property
+    def is_on_file(self) -> bool:
+        """Whether milvus-lite keeps it, and not a server."""
+        return self._connection.is_file
+
     def load(self) -> None:
         """Have Milvus take the collection into its memory, without which it finds nothing."""
         self._call("load_collection")
@@ -95,7 +106,7 @@ class Collection:
             {ID: one, VECTOR: vector, DOCUMENT: document}
             for one, vector, document in zip(ids, vectors, documents, strict=True)
         ]
-        size = max(1, _SENT_BYTES // (4 * vectors.shape[1] + MOST_DOCUMENT_BYTES // 8))
+        size = max(1, _SENT_BYTES // (4 * vectors.shape[1] + _USUAL_BYTES))
         for start in range(0, len(rows), size):
             self._call("upsert", data=rows[start : start + size])
 

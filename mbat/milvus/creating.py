@@ -168,16 +168,11 @@ def _create(
     index: tuple[str, dict[str, Any]],
     properties: dict[str, str],
 ) -> None:
+    schema = connection.schema(**of_fields)
+    connection.call("create_collection", name, schema=schema, consistency_level="Strong", properties=properties)
     how = connection.call("prepare_index_params")
     how.add_index(VECTOR, index_type=index[0], metric_type="IP", params=index[1])
-    connection.call(
-        "create_collection",
-        name,
-        schema=connection.schema(**of_fields),
-        index_params=how,
-        consistency_level="Strong",
-        properties=properties,
-    )
+    connection.call("create_index", name, how, sync=False)  # there is nothing yet to wait for
 
 
 def read_about(connection: Connection, address: Address) -> About:

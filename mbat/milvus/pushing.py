@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from mbat.addresses import Address, address_of
 from mbat.encoder import BATCH, Encoder
-from mbat.errors import ParameterError, SourceError
+from mbat.errors import DocumentError, ParameterError, SourceError
 from mbat.folder_index import FolderIndex
 from mbat.milvus.collection import Collection, check_row, of_ids
 from mbat.milvus.connecting import Connection
-from mbat.milvus.creating import about_of, keep_encoder, make_empty
+from mbat.milvus.creating import About, about_of, keep_encoder, make_empty
 from mbat.milvus.kinds import DEFAULT_KIND, kind_of
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.putting import same_document
+from mbat.sources import OnError
 
 _TOLD: Final = 5
 
@@ -46,23 +47,31 @@ class Pushed:
         Ids of those that are not there when they are read by their ids, or are others than were written.
     unfound : list of str
         Ids of those that are there, but that no search finds.
+    left_out : int
+        How many were not written, because Milvus cannot keep them.
     """
 
     rows: int = 0
     documents: int = 0
     missing: list[str] = field(default_factory=list)
     unfound: list[str] = field(default_factory=list)
+    left_out: int = 0
 
     def findings(self) -> list[str]:
         """Return what is wrong, as sentences."""
         found = []
         if self.missing:
-            found.append(f"{len(self.missing):,} documents are missing, or not as they were written: {self.missing}.")
+            found.append(f"{_counted(self.missing)} missing, or not as they were written.")
         if self.unfound:
-            found.append(f"{len(self.unfound):,} documents are there, but no search finds them: {self.unfound}.")
+            found.append(f"{_counted(self.unfound)} there, but no search finds them.")
         if self.documents != self.rows - len(self.missing):
             found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
         return found
+
+
+def _counted(ids: Sequence[str]) -> str:
+    some = ", ".join(f"{one!r:.60}" for one in ids[:_TOLD])
+    return f"{len(ids):,} documents ({some}{', …' if len(ids) > _TOLD else ''}) are"
 
 
 def push(
@@ -72,6 +81,7 @@ def push(
     kind: str = DEFAULT_KIND,
     overwrite: bool = False,
     *,
+    on_error: OnError = "stop",
     progress: Progress = silent,
 ) -> Pushed:
     """Write the documents of an index to a collection of Milvus, and read them all again.
@@ -82,6 +92,8 @@ def push(
         It is read in batches, and its documents are encoded again.
     uri, name, kind, overwrite
         See `mbat.milvus.create_collection`.
+    on_error : {"stop", "skip"}
+        Whether a document that Milvus cannot keep ends the work before anything is written, or is left out.
     progress : callable
         As for `mbat.Index.create`.
 
@@ -114,7 +126,9 @@ def push(
         for batch in batched(index.stored(), BATCH):
             yield [stored.id for stored in batch], None, [orjson.loads(stored.text) for stored in batch]
 
-    return _filled(rows, index.encoder, address_of(uri, name), kind, index.id_field, overwrite, progress)
+    address, encoder = address_of(uri, name), index.encoder
+    about = about_of(encoder, kind, index.id_field)
+    return _filled(_Kept(rows, address.is_file, on_error == "skip"), encoder, address, about, overwrite, progress)
 
 
 def push_files(
@@ -125,6 +139,7 @@ def push_files(
     kind: str = DEFAULT_KIND,
     overwrite: bool = False,
     *,
+    on_error: OnError = "stop",
     progress: Progress = silent,
 ) -> Pushed:
     """Write the rows of Parquet files to a collection of Milvus, and read them all again; see `push`.
@@ -154,7 +169,8 @@ def push_files(
                     _check_vectors(path, encoder, documents[0], vectors[0])
                 yield ids, vectors, documents
 
-    return _filled(rows, encoder, address_of(uri, name), kind, None, overwrite, progress)
+    address, about = address_of(uri, name), about_of(encoder, kind, None)
+    return _filled(_Kept(rows, address.is_file, on_error == "skip"), encoder, address, about, overwrite, progress)
 
 
 def files_in(named: Sequence[str]) -> list[str]:
@@ -183,47 +199,84 @@ def _check_vectors(path: str, encoder: Encoder, document: Any, vector: NDArray[n
         )
 
 
-def _filled(
-    source: Source, encoder: Encoder, address: Address, kind: str, id_field: str | None, overwrite: bool, tell: Progress
-) -> Pushed:
-    total = _checked(source, tell)
+def _filled(kept: _Kept, encoder: Encoder, address: Address, about: About, overwrite: bool, tell: Progress) -> Pushed:
+    """Make a collection, write all rows to it, and look for them."""
+    kind = kind_of(about.kind, address.is_file)
+    pushed = Pushed()
+    total = kept.checked(tell)
     connection = Connection(address.uri)
     try:
-        about = about_of(encoder, kind, id_field)
-        collection = Collection(connection, address.name, kind_of(kind, connection.is_file))
+        collection = Collection(connection, address.name, kind)
         make_empty(connection, address, about, encoder.dim, overwrite)
-        pushed = Pushed()
-        for ids, vectors, documents in source():
+        for ids, vectors, documents in kept.rows():
             collection.write(ids, _vectors(vectors, encoder, documents), documents)
             pushed.rows += len(ids)
             tell("write", pushed.rows, total)
         collection.flush()
         keep_encoder(connection, address.name, encoder)
-        _read_again(collection, source, encoder, pushed, tell)
-        return pushed
+        collection.load()
+        _look_again(collection, kept, encoder, pushed, tell)
     finally:
         connection.close()
+    pushed.left_out = kept.left_out
+    return pushed
+
+
+class _Kept:
+    """What Milvus can keep of a source.
+
+    Parameters
+    ----------
+    source : callable
+        See `Source`.
+    on_file : bool
+        Whether milvus-lite is to keep it.
+    skip : bool
+        Whether what it cannot keep is left out; else it is an error.
+    """
+
+    def __init__(self, source: Source, on_file: bool, skip: bool) -> None:
+        self._source, self._on_file, self._skip = source, on_file, skip
+        self.left_out = 0
+
+    def checked(self, tell: Progress) -> int:
+        """Return how many rows there are; raise an error at one that cannot be kept, unless these are left out."""
+        count = 0
+        for ids, _, _ in self.rows():
+            count += len(ids)
+            tell("check", count, None)
+        return count
+
+    def rows(self) -> Iterator[Rows]:
+        """Yield the rows, some at a time; those that are left out are counted anew."""
+        position = self.left_out = 0
+        for ids, vectors, documents in self._source():
+            places = [
+                place for place in range(len(ids)) if self._can_be_kept(ids[place], documents[place], position + place)
+            ]
+            position += len(ids)
+            self.left_out += len(ids) - len(places)
+            some = None if vectors is None else vectors[places]
+            yield [ids[place] for place in places], some, [documents[place] for place in places]
+
+    def _can_be_kept(self, one: str, document: Any, position: int) -> bool:
+        try:
+            check_row(one, document, position, self._on_file)
+        except (DocumentError, ParameterError):
+            if self._skip:
+                return False
+            raise
+        return True
 
 
 def _vectors(vectors: NDArray[np.float32] | None, encoder: Encoder, documents: list[Any]) -> NDArray[np.float32]:
     return encoder.encode(documents) if vectors is None else vectors
 
 
-def _checked(source: Source, tell: Progress) -> int:
-    """Count the rows; raise an error at the first that Milvus cannot keep."""
-    count = 0
-    for ids, _, documents in source():
-        for position, (one, document) in enumerate(zip(ids, documents, strict=True), start=count):
-            check_row(one, document, position)
-        count += len(ids)
-        tell("check", count, None)
-    return count
-
-
-def _read_again(collection: Collection, source: Source, encoder: Encoder, pushed: Pushed, tell: Progress) -> None:
+def _look_again(collection: Collection, kept: _Kept, encoder: Encoder, pushed: Pushed, tell: Progress) -> None:
     """Read all documents by their ids, and look for each by a search among these ids."""
     done = 0
-    for ids, vectors, documents in source():
+    for ids, vectors, documents in kept.rows():
         found = collection.documents(ids)
         there = [one for one, document in zip(ids, documents, strict=True) if _is(document, one, found)]
         pushed.missing += sorted(set(ids) - set(there))
