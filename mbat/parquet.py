@@ -97,15 +97,21 @@ def vector_rows(name: str, dim: int) -> Iterator[tuple[list[str], NDArray[np.flo
             schema = file.schema_arrow
             if missing := [column for column in columns if column not in schema.names]:
                 raise SourceError(f"{name} has no column {missing[0]}; it needs {', '.join(columns)}.")
-            if schema.field("vector").type != pa.list_(pa.float32(), dim):
-                kind = schema.field("vector").type
-                raise SourceError(
-                    f"The vectors in {name} are of type {kind}; the encoder's have {dim} floats of 32 bits."
-                )
+            _check_vector_columns(name, schema, dim)
             for batch in file.iter_batches(batch_size=ROWS, columns=columns):
                 yield _vector_rows(name, batch, dim)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _check_vector_columns(name: str, schema: Any, dim: int) -> None:
+    kind = schema.field("vector").type
+    if kind != pa.list_(pa.float32(), dim):
+        raise SourceError(f"The vectors in {name} are {kind}; those of the encoder are {dim} floats of 32 bits.")
+    for column in ("id", "document"):
+        kind = schema.field(column).type
+        if kind not in (pa.string(), pa.large_string()):
+            raise SourceError(f"The column {column} of {name} is {kind}, and not text.")
 
 
 def _vector_rows(name: str, batch: Any, dim: int) -> tuple[list[str], NDArray[np.float32], list[str]]:

@@ -64,7 +64,7 @@ class Pushed:
             found.append(f"{_counted(self.missing)} missing, or not as they were written.")
         if self.unfound:
             found.append(f"{_counted(self.unfound)} there, but no search finds them.")
-        if self.documents != self.rows - len(self.missing):
+        if self.documents < self.rows and not self.missing:
             found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
         return found
 
@@ -163,11 +163,13 @@ def push_files(
 
     def rows() -> Iterator[Rows]:
         for path in paths:
-            for position, (ids, vectors, texts) in enumerate(vector_rows(path, encoder.dim)):
-                documents = [orjson.loads(text) for text in texts]
-                if not position and ids:
+            row = 1
+            for ids, vectors, texts in vector_rows(path, encoder.dim):
+                documents = [_parsed(path, at, text) for at, text in enumerate(texts, start=row)]
+                if row == 1 and ids:
                     _check_vectors(path, encoder, documents[0], vectors[0])
                 yield ids, vectors, documents
+                row += len(ids)
 
     address, about = address_of(uri, name), about_of(encoder, kind, None)
     return _filled(_Kept(rows, address.is_file, on_error == "skip"), encoder, address, about, overwrite, progress)
@@ -189,6 +191,13 @@ def files_in(named: Sequence[str]) -> list[str]:
             raise SourceError(f"There is no Parquet file in {name}." if path.is_dir() else f"There is no file {name}.")
         found += some
     return found
+
+
+def _parsed(path: str, row: int, text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise SourceError(f"{path}, row {row}: not JSON, {error.msg} at character {error.pos + 1}.") from None
 
 
 def _check_vectors(path: str, encoder: Encoder, document: Any, vector: NDArray[np.float32]) -> None:
