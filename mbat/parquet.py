@@ -83,7 +83,7 @@ class ParquetVectors:
         self._waiting = []
 
 
-def vector_rows(name: str, dim: int) -> Iterator[tuple[list[str], NDArray[np.float32], list[str]]]:
+def vector_rows(name: str, dim: int, together: int) -> Iterator[tuple[list[str], NDArray[np.float32], list[str]]]:
     """Yield the ids, vectors and JSON texts of a file that ``mbat encode --engine ray`` has written, some at a time.
 
     Raises
@@ -98,7 +98,7 @@ def vector_rows(name: str, dim: int) -> Iterator[tuple[list[str], NDArray[np.flo
             if missing := [column for column in columns if column not in schema.names]:
                 raise SourceError(f"{name} has no column {missing[0]}; it needs {', '.join(columns)}.")
             _check_vector_columns(name, schema, dim)
-            for batch in file.iter_batches(batch_size=ROWS, columns=columns):
+            for batch in file.iter_batches(batch_size=together, columns=columns):
                 yield _vector_rows(name, batch, dim)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error

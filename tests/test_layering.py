@@ -33,6 +33,7 @@ HOMES = {
     "faiss": {"faiss_library.py"},
     "sqlite3": {"database.py", "store.py", "writable_store.py"},
     "pickle": set(),
+    "pymilvus": set(),  # mbat/milvus/connecting.py imports it as an extra
     "sklearn": {"sklearn.py"},
     "pandas": set(),
     "polars": set(),

@@ -27,7 +27,7 @@ _SENT_BYTES: Final = 1 << 23
 _USUAL_BYTES: Final = 8192
 """Bytes of a document that are reckoned with."""
 
-_ASKED_IDS: Final = 512
+_ASKED_IDS: Final = 2048
 
 
 def fields(dim: int) -> dict[str, dict[str, Any]]:
@@ -132,6 +132,10 @@ class Collection:
         rows = self._call("query", filter=expression, output_fields=[ID, DOCUMENT], limit=MOST_FOUND)
         return {row[ID]: _document(row) for row in rows}
 
+    def searched_ids(self, vector: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str) -> set[str]:
+        """Return the ids of documents near a vector of which an expression holds; see `search`."""
+        return {hit[ID] for hit in self._search([vector], count, looks, expression, [])[0]}
+
     def search(
         self, vectors: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str = ""
     ) -> list[dict[str, Any]]:
@@ -140,15 +144,12 @@ class Collection:
         There may be fewer than `count` though more would match: a kind that looks at a part of the vectors finds no
         others.
         """
-        found = self._call(
-            "search",
-            data=list(vectors),
-            limit=count,
-            filter=expression,
-            output_fields=[DOCUMENT],
-            search_params={"metric_type": "IP", "params": looks},
-        )
+        found = self._search(list(vectors), count, looks, expression, [DOCUMENT])
         return [{hit[ID]: _document(hit["entity"]) for hit in hits} for hits in found]
+
+    def _search(self, vectors: list[Any], count: int, looks: dict[str, Any], expression: str, told: list[str]) -> Any:
+        how = {"metric_type": "IP", "params": looks}
+        return self._call("search", data=vectors, limit=count, filter=expression, output_fields=told, search_params=how)
 
     def _call(self, method: str, **named: Any) -> Any:
         return self._connection.call(method, collection_name=self.name, **named)

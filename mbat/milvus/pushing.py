@@ -12,19 +12,22 @@ import orjson
 from numpy.typing import NDArray
 
 from mbat.addresses import Address, address_of
-from mbat.encoder import BATCH, Encoder
+from mbat.encoder import Encoder
 from mbat.errors import DocumentError, ParameterError, SourceError
 from mbat.folder_index import FolderIndex
 from mbat.milvus.collection import Collection, check_row, of_ids
 from mbat.milvus.connecting import Connection
 from mbat.milvus.creating import About, about_of, keep_encoder, make_empty
-from mbat.milvus.kinds import DEFAULT_KIND, kind_of
+from mbat.milvus.kinds import DEFAULT_KIND, MOST_FOUND, kind_of
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.putting import same_document
 from mbat.sources import OnError
 
 _TOLD: Final = 5
+
+_TOGETHER: Final = 2048
+"""Rows that are written, and looked for, together."""
 
 Rows = tuple[list[str], NDArray[np.float32] | None, list[Any]]
 """Ids, vectors if they are at hand, and documents."""
@@ -123,7 +126,7 @@ def push(
     """
 
     def rows() -> Iterator[Rows]:
-        for batch in batched(index.stored(), BATCH):
+        for batch in batched(index.stored(), _TOGETHER):
             yield [stored.id for stored in batch], None, [orjson.loads(stored.text) for stored in batch]
 
     address, encoder = address_of(uri, name), index.encoder
@@ -164,7 +167,7 @@ def push_files(
     def rows() -> Iterator[Rows]:
         for path in paths:
             row = 1
-            for ids, vectors, texts in vector_rows(path, encoder.dim):
+            for ids, vectors, texts in vector_rows(path, encoder.dim, _TOGETHER):
                 documents = [_parsed(path, at, text) for at, text in enumerate(texts, start=row)]
                 if row == 1 and ids:
                     _check_vectors(path, encoder, documents[0], vectors[0])
@@ -301,15 +304,14 @@ def _is(document: Any, one: str, found: dict[str, Any]) -> bool:
 
 
 def _unfound(collection: Collection, rows: dict[str, NDArray[np.float32]]) -> list[str]:
-    """Return those ids that a search among them does not find, nor one for the id's own vector."""
-    if not rows:
-        return []
-    ids = list(rows)
-    found = _found(collection, ids, rows[ids[0]])
-    return [one for one in ids if one not in found and one not in _found(collection, [one], rows[one])]
+    """Return those ids that no search finds: neither one among some of them, nor one for the id's own vector."""
+    unfound: list[str] = []
+    for ids in batched(rows, collection.kind.most):
+        found = _found(collection, ids, rows[ids[0]])
+        unfound += [one for one in ids if one not in found and one not in _found(collection, [one], rows[one])]
+    return unfound
 
 
-def _found(collection: Collection, ids: list[str], vector: NDArray[np.float32]) -> dict[str, Any]:
-    looks = collection.kind.looks(len(ids), len(ids), 1.0)
-    (found,) = collection.search(vector[None], len(ids), looks, of_ids(ids))
-    return found
+def _found(collection: Collection, ids: list[str], vector: NDArray[np.float32]) -> set[str]:
+    looks = collection.kind.looks(len(ids), MOST_FOUND, 1.0)
+    return collection.searched_ids(vector, len(ids), looks, of_ids(ids))
