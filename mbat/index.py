@@ -219,6 +219,9 @@ class Index(ABC):
     ) -> Changes:
         """Add documents, as one change: all are there when it returns, or none.
 
+        Milvus knows no transactions: there a change that is interrupted, or that a server refuses half way, leaves a
+        part of its documents. What mbat itself refuses changes nothing.
+
         Parameters
         ----------
         documents : iterable of JSON values
@@ -241,8 +244,8 @@ class Index(ABC):
             If an id is missing, or is taken.
         IndexBusyError
             If another process is changing the index; the message tells which.
-        IndexFolderError
-            If the folder cannot be written. In each case nothing has changed.
+        IndexFolderError, MilvusError
+            If the folder cannot be written, or Milvus refuses it. But for Milvus, nothing has changed.
 
         Examples
         --------
@@ -270,7 +273,7 @@ class Index(ABC):
 
         Raises
         ------
-        DocumentError, ParameterError, IndexBusyError, IndexFolderError
+        DocumentError, ParameterError, IndexBusyError, IndexFolderError, MilvusError
             As for `add`.
 
         Examples
@@ -296,7 +299,7 @@ class Index(ABC):
         ------
         ParameterError
             If an id is no string, or `ids` is a string itself.
-        IndexBusyError, IndexFolderError
+        IndexBusyError, IndexFolderError, MilvusError
             As for `add`.
 
         Examples
@@ -349,7 +352,7 @@ class Index(ABC):
         Returns
         -------
         list of Hit
-            Best first, equal scores in the order of adding; fewer than k only if fewer documents match.
+            Best first, equal scores in the order of adding (in Milvus, of ids); fewer than k only if fewer documents match.
 
         Raises
         ------
@@ -359,6 +362,8 @@ class Index(ABC):
             If the filter is not well formed.
         ParameterError
             If there is no query or nothing is left of it, an id is not there, a path, a weight, k or effort is no such.
+        MilvusError
+            If k documents that match are more than Milvus finds; see ``docs/milvus.md``.
         """
         request = request_of(k, where, weights, ignore, explain, effort)
         liked, unliked = list(checked_ids(like)), list(checked_ids(unlike))

@@ -22,7 +22,7 @@ from mbat.folder_index import FolderIndex
 from mbat.milvus import Pushed, create_collection, push, push_files
 from mbat.milvus.creating import about_of
 from mbat.milvus.index import MilvusIndex
-from mbat.milvus.pushing import Rows, _filled, _Kept
+from mbat.milvus.pushing import Rows, _filled, _Kept, _unfound
 from mbat_cli.main import cli
 
 PEOPLE: list[Any] = [{"name": f"person {i}", "born": 1900 + i, "home": {"city": "Oslo"}} for i in range(30)]
@@ -295,3 +295,11 @@ def test_a_file_that_another_process_has_open_is_told(place: str) -> None:
         )
     assert other.returncode == 1
     assert "open in one process at a time: is it open in another?" in other.stderr.splitlines()[-1]
+
+
+def test_what_no_search_finds_is_told_apart_from_what_one_finds(local: FolderIndex, tmp_path: Path) -> None:
+    push(local, f"{tmp_path}/a.db", "people")
+    with MilvusIndex.open(f"milvus:{tmp_path}/a.db#people") as index:
+        rows = dict(zip(["nobody", *IDS], ENCODER.encode([{"name": "nobody"}, *PEOPLE]), strict=True))
+        assert _unfound(index._collection, rows) == ["nobody"]
+        assert _unfound(index._collection, {}) == []

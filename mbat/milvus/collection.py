@@ -132,9 +132,10 @@ class Collection:
         rows = self._call("query", filter=expression, output_fields=[ID, DOCUMENT], limit=MOST_FOUND)
         return {row[ID]: _document(row) for row in rows}
 
-    def searched_ids(self, vector: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str) -> set[str]:
-        """Return the ids of documents near a vector of which an expression holds; see `search`."""
-        return {hit[ID] for hit in self._search([vector], count, looks, expression, [])[0]}
+    def found_ids(self, vectors: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str) -> set[str]:
+        """Return the ids of documents near some vector of which an expression holds; see `search`."""
+        found = self._search(list(vectors), count, looks, expression, [])
+        return {hit[ID] for hits in found for hit in hits}
 
     def search(
         self, vectors: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str = ""

@@ -29,6 +29,9 @@ _TOLD: Final = 5
 _TOGETHER: Final = 2048
 """Rows that are written, and looked for, together."""
 
+_SOUGHT: Final = 256
+"""Documents that are searched for by their own vectors, together."""
+
 Rows = tuple[list[str], NDArray[np.float32] | None, list[Any]]
 """Ids, vectors if they are at hand, and documents."""
 
@@ -307,11 +310,14 @@ def _unfound(collection: Collection, rows: dict[str, NDArray[np.float32]]) -> li
     """Return those ids that no search finds: neither one among some of them, nor one for the id's own vector."""
     unfound: list[str] = []
     for ids in batched(rows, collection.kind.most):
-        found = _found(collection, ids, rows[ids[0]])
-        unfound += [one for one in ids if one not in found and one not in _found(collection, [one], rows[one])]
+        found = _found(collection, ids, rows[ids[0]][None])
+        unfound += [one for one in ids if one not in found]
+    for ids in batched(unfound, _SOUGHT):
+        found = _found(collection, ids, np.stack([rows[one] for one in ids]))
+        unfound = [one for one in unfound if one not in found]
     return unfound
 
 
-def _found(collection: Collection, ids: list[str], vector: NDArray[np.float32]) -> set[str]:
+def _found(collection: Collection, ids: list[str], vectors: NDArray[np.float32]) -> set[str]:
     looks = collection.kind.looks(len(ids), MOST_FOUND, 1.0)
-    return collection.searched_ids(vector, len(ids), looks, of_ids(ids))
+    return collection.found_ids(vectors, len(ids), looks, of_ids(ids))
