@@ -352,7 +352,8 @@ class Index(ABC):
         Returns
         -------
         list of Hit
-            Best first, equal scores in the order of adding (in Milvus, of ids); fewer than k only if fewer documents match.
+            Best first, equal scores in the order of adding (in Milvus, of ids); fewer than k only if fewer documents
+            match.
 
         Raises
         ------

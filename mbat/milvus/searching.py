@@ -89,7 +89,6 @@ class _Asked:
     def __init__(self, collection: Collection, k: int, request: Request) -> None:
         self._collection, self._k, self._request = collection, k, request
         self._expression = expression_of(request.where, DOCUMENT)
-        self._all: Candidates | None = None
 
     def candidates(self, vectors: Vectors) -> list[Candidates]:
         """Return documents for each vector that match, k of them if there are so many."""
@@ -102,22 +101,30 @@ class _Asked:
 
     def _looked_further(self, vector: Vectors) -> Candidates:
         """Return documents that match where a first search has found too few."""
-        there = self._collection.count(self._expression) if self._all is None else 0
-        if there <= MOST_FOUND:
-            if self._all is None:
-                self._all = self._matching(self._collection.matching(self._expression))
+        if self._there <= MOST_FOUND:
             return self._all
-        wanted, some = self._k, Candidates()
-        while wanted < self._most:
+        wanted = self._k
+        while True:
             wanted = min(wanted * _FURTHER, self._most)
             (some,) = self._search(vector[None], wanted, 1.0)
             if len(some) >= self._k:
                 return some
-        raise MilvusError(
-            f"Of the {self._most:,} documents that one search of Milvus finds {len(some):,} match, and {self._k:,} are "
-            f"asked for; {there:,} would have to be looked at. Ask for fewer, or with a filter that Milvus can say: "
-            "docs/milvus.md tells which."
-        )
+            if wanted == self._most:
+                raise MilvusError(
+                    f"Of the {wanted:,} documents that one search of Milvus finds {len(some):,} match, and {self._k:,} "
+                    f"are asked for; {self._there:,} would have to be looked at. Ask for fewer, or with a filter that "
+                    "Milvus can say: docs/milvus.md tells which."
+                )
+
+    @cached_property
+    def _there(self) -> int:
+        """How many documents there are of which the expression holds."""
+        return self._collection.count(self._expression)
+
+    @cached_property
+    def _all(self) -> Candidates:
+        """All documents that match, where Milvus returns at once those of which the expression holds."""
+        return self._matching(self._collection.matching(self._expression))
 
     @cached_property
     def _documents(self) -> int:
