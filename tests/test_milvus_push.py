@@ -22,7 +22,8 @@ from mbat.folder_index import FolderIndex
 from mbat.milvus import Pushed, create_collection, push, push_files
 from mbat.milvus.creating import about_of
 from mbat.milvus.index import MilvusIndex
-from mbat.milvus.pushing import Rows, _filled, _Kept, _unfound
+from mbat.milvus.looking import Rows, unfound_ids
+from mbat.milvus.pushing import _filled, _Kept
 from mbat_cli.main import cli
 
 PEOPLE: list[Any] = [{"name": f"person {i}", "born": 1900 + i, "home": {"city": "Oslo"}} for i in range(30)]
@@ -301,5 +302,5 @@ def test_what_no_search_finds_is_told_apart_from_what_one_finds(local: FolderInd
     push(local, f"{tmp_path}/a.db", "people")
     with MilvusIndex.open(f"milvus:{tmp_path}/a.db#people") as index:
         rows = dict(zip(["nobody", *IDS], ENCODER.encode([{"name": "nobody"}, *PEOPLE]), strict=True))
-        assert _unfound(index._collection, rows) == ["nobody"]
-        assert _unfound(index._collection, {}) == []
+        assert unfound_ids(index._collection, rows) == ["nobody"]
+        assert unfound_ids(index._collection, {}) == []

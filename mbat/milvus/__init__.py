@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mbat.milvus.creating import create_collection
-    from mbat.milvus.pushing import Pushed, push, push_files
+    from mbat.milvus.looking import Pushed
+    from mbat.milvus.pushing import push, push_files
 
 __all__ = ["Pushed", "create_collection", "push", "push_files"]
 
 _HOMES = {
-    "Pushed": "mbat.milvus.pushing",
+    "Pushed": "mbat.milvus.looking",
     "create_collection": "mbat.milvus.creating",
     "push": "mbat.milvus.pushing",
     "push_files": "mbat.milvus.pushing",

@@ -21,6 +21,9 @@ _LOGGERS: Final = ("pymilvus", "milvus_lite", "grpc")
 _SILENT: Final = logging.CRITICAL + 1
 _LONGEST: Final = 300
 
+_FILE_REFUSED: Final = "Open local milvus failed"
+_OTHER_PROCESS: Final = "A file of milvus-lite is open in one process at a time: is it open in another?"
+
 
 class Connection:
     """A connection to a Milvus server, or to a file of milvus-lite, which this process then serves itself.
@@ -85,14 +88,12 @@ class Connection:
     def _told(self, what: str) -> Iterator[None]:
         """Say what Milvus refuses in a sentence, and keep the traceback to oneself that it would log besides."""
         try:
-            with _silence():
+            with _SILENCE:
                 yield
         except self._error as error:
             reason = " ".join(str(error.message).split())[:_LONGEST].rstrip(".")
-            if self._file and what == "cannot be opened":
-                reason += ". A file of milvus-lite is open in one process at a time: is it open in another"
-                raise MilvusError(f"Milvus at {self.uri} {what}: {reason}?") from error
-            raise MilvusError(f"Milvus at {self.uri} {what}: {reason}.") from error
+            asked = f" {_OTHER_PROCESS}" if reason == _FILE_REFUSED else ""
+            raise MilvusError(f"Milvus at {self.uri} {what}: {reason}.{asked}") from error
 
 
 class _Files:
@@ -129,14 +130,28 @@ class _Files:
 _FILES: Final = _Files()
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(_SILENT)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+class _Silence:
+    """Keeps the loggers of pymilvus and milvus-lite silent as long as any thread is in it."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._levels: list[int] = []
+
+    def __enter__(self) -> None:
+        loggers = list(map(logging.getLogger, _LOGGERS))
+        with self._lock:
+            if not self._inside:
+                self._levels = [logger.level for logger in loggers]
+                for logger in loggers:
+                    logger.setLevel(_SILENT)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for name, level in zip(_LOGGERS, self._levels, strict=True):
+                    logging.getLogger(name).setLevel(level)
+
+
+_SILENCE: Final = _Silence()

@@ -1,9 +1,8 @@
-"""Filling a collection, of an index in a folder or of Parquet files, and looking whether all has come to be in it."""
+"""Filling a collection: with the documents of an index in a folder, or of Parquet files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,69 +14,20 @@ from mbat.addresses import Address, address_of
 from mbat.encoder import Encoder
 from mbat.errors import DocumentError, ParameterError, SourceError
 from mbat.folder_index import FolderIndex
-from mbat.milvus.collection import Collection, check_row, of_ids
+from mbat.milvus.collection import Collection, check_row
 from mbat.milvus.connecting import Connection
 from mbat.milvus.creating import About, about_of, keep_encoder, make_empty
-from mbat.milvus.kinds import DEFAULT_KIND, MOST_FOUND, kind_of
+from mbat.milvus.kinds import DEFAULT_KIND, kind_of
+from mbat.milvus.looking import Pushed, Rows, look_again, vectors_of
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
-from mbat.putting import same_document
 from mbat.sources import OnError
-
-_TOLD: Final = 5
 
 _TOGETHER: Final = 2048
 """Rows that are written, and looked for, together."""
 
-_SOUGHT: Final = 256
-"""Documents that are searched for by their own vectors, together."""
-
-Rows = tuple[list[str], NDArray[np.float32] | None, list[Any]]
-"""Ids, vectors if they are at hand, and documents."""
-
 Source = Callable[[], Iterator[Rows]]
 """Returns all rows, the same each time, some at a time."""
-
-
-@dataclass
-class Pushed:
-    """What became of documents that were written to a collection.
-
-    Attributes
-    ----------
-    rows : int
-        How many were written.
-    documents : int
-        How many are there now: fewer if several had one id.
-    missing : list of str
-        Ids of those that are not there when they are read by their ids, or are others than were written.
-    unfound : list of str
-        Ids of those that are there, but that no search finds.
-    left_out : int
-        How many were not written, because Milvus cannot keep them.
-    """
-
-    rows: int = 0
-    documents: int = 0
-    missing: list[str] = field(default_factory=list)
-    unfound: list[str] = field(default_factory=list)
-    left_out: int = 0
-
-    def findings(self) -> list[str]:
-        """Return what is wrong, as sentences."""
-        found = []
-        if self.missing:
-            found.append(f"{_counted(self.missing)} missing, or not as they were written.")
-        if self.unfound:
-            found.append(f"{_counted(self.unfound)} there, but no search finds them.")
-        if self.documents < self.rows and not self.missing:
-            found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
-        return found
-
-
-def _counted(ids: Sequence[str]) -> str:
-    some = ", ".join(f"{one!r:.60}" for one in ids[:_TOLD])
-    return f"{len(ids):,} documents ({some}{', …' if len(ids) > _TOLD else ''}) are"
 
 
 def push(
@@ -224,13 +174,13 @@ def _filled(kept: _Kept, encoder: Encoder, address: Address, about: About, overw
         collection = Collection(connection, address.name, kind)
         make_empty(connection, address, about, encoder.dim, overwrite)
         for ids, vectors, documents in kept.rows():
-            collection.write(ids, _vectors(vectors, encoder, documents), documents)
+            collection.write(ids, vectors_of(vectors, encoder, documents), documents)
             pushed.rows += len(ids)
             tell("write", pushed.rows, total)
         collection.flush()
         keep_encoder(connection, address.name, encoder)
         collection.load()
-        _look_again(collection, kept, encoder, pushed, tell)
+        look_again(collection, kept.rows(), encoder, pushed, tell)
     finally:
         connection.close()
     pushed.left_out = kept.left_out
@@ -282,42 +232,3 @@ class _Kept:
                 return False
             raise
         return True
-
-
-def _vectors(vectors: NDArray[np.float32] | None, encoder: Encoder, documents: list[Any]) -> NDArray[np.float32]:
-    return encoder.encode(documents) if vectors is None else vectors
-
-
-def _look_again(collection: Collection, kept: _Kept, encoder: Encoder, pushed: Pushed, tell: Progress) -> None:
-    """Read all documents by their ids, and look for each by a search among these ids."""
-    done = 0
-    for ids, vectors, documents in kept.rows():
-        found = collection.documents(ids)
-        there = [one for one, document in zip(ids, documents, strict=True) if _is(document, one, found)]
-        pushed.missing += sorted(set(ids) - set(there))
-        rows = dict(zip(ids, _vectors(vectors, encoder, documents), strict=True))
-        pushed.unfound += _unfound(collection, {one: rows[one] for one in there})
-        done += len(ids)
-        tell("look", done, pushed.rows)
-    pushed.documents = collection.count()
-
-
-def _is(document: Any, one: str, found: dict[str, Any]) -> bool:
-    return one in found and same_document(found[one], document)
-
-
-def _unfound(collection: Collection, rows: dict[str, NDArray[np.float32]]) -> list[str]:
-    """Return those ids that no search finds: neither one among some of them, nor one for the id's own vector."""
-    unfound: list[str] = []
-    for ids in batched(rows, collection.kind.most):
-        found = _found(collection, ids, rows[ids[0]][None])
-        unfound += [one for one in ids if one not in found]
-    for ids in batched(unfound, _SOUGHT):
-        found = _found(collection, ids, np.stack([rows[one] for one in ids]))
-        unfound = [one for one in unfound if one not in found]
-    return unfound
-
-
-def _found(collection: Collection, ids: list[str], vectors: NDArray[np.float32]) -> set[str]:
-    looks = collection.kind.looks(len(ids), MOST_FOUND, 1.0)
-    return collection.found_ids(vectors, len(ids), looks, of_ids(ids))
