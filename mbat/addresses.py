@@ -7,12 +7,12 @@ import re
 from os import PathLike
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from mbat.errors import IndexNotFoundError, ParameterError
 
 _SCHEME: Final = "milvus:"
 _FILE: Final = ".db"
+_CREDENTIALS: Final = re.compile(r"//[^/#]*@")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
 
 
@@ -41,15 +41,14 @@ class Address(NamedTuple):
 
 
 def shown(uri: str) -> str:
-    """Return a URI as messages have it: without user and password.
+    """Return a URI, or an address, as messages have it: without user and password.
 
     Examples
     --------
     >>> shown("http://root:secret@localhost:19530"), shown("docs.db")
     ('http://localhost:19530', 'docs.db')
     """
-    credentials, at, rest = urlsplit(uri).netloc.rpartition("@")
-    return uri.replace(f"{credentials}@{rest}", rest, 1) if at else uri
+    return _CREDENTIALS.sub("//", uri)
 
 
 def is_collection(place: str | PathLike[str]) -> bool:

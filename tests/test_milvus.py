@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import mbat
 from mbat import Changes, Encoder, Index
-from mbat.addresses import address_of
+from mbat.addresses import address_of, shown
 from mbat.filter_tree import Condition
 from mbat.filters import Filter, parse_filter
 from mbat.folder_index import FolderIndex
@@ -401,6 +401,8 @@ def test_an_address_that_can_be_none_is_refused(place: str, message: str) -> Non
 def test_a_password_is_not_shown() -> None:
     address = address_of("http://root:secret@localhost:19530/db", "docs")
     assert str(address) == "milvus:http://localhost:19530/db#docs"
+    assert shown("milvus:https://root:p@ss@localhost#docs") == "milvus:https://localhost#docs"
+    assert shown("a@b/docs.db") == "a@b/docs.db"
 
 
 def test_a_collection_is_no_place_for_a_local_index(empty: MilvusIndex) -> None:

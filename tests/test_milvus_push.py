@@ -113,14 +113,14 @@ def test_rows_that_are_lost_or_altered_on_their_way_are_told(tmp_path: Path) -> 
 
     pushed = _filled(_Kept(source, True, False), ENCODER, address, about_of(ENCODER, "HNSW", None), False, print)
     assert (pushed.rows, pushed.documents, pushed.missing, pushed.unfound) == (30, 28, ["p03", "p04", "p05"], [])
-    assert pushed.findings() == ["3 documents ('p03', 'p04', 'p05') are missing, or not as they were written."]
+    assert pushed.findings() == ["Missing, or not as written: 3 of 30 documents ('p03', 'p04', 'p05')."]
 
 
 def test_findings_name_a_few_ids_and_count_all() -> None:
     told = Pushed(rows=10, documents=3, missing=list("abcdefg"), unfound=["x"]).findings()
     assert told == [
-        "7 documents ('a', 'b', 'c', 'd', 'e', …) are missing, or not as they were written.",
-        "1 documents ('x') are there, but no search finds them.",
+        "Missing, or not as written: 7 of 10 documents ('a', 'b', 'c', 'd', 'e', …).",
+        "There, but found by no search: 1 of 10 documents ('x').",
     ]
 
 

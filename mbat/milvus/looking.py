@@ -53,17 +53,16 @@ class Pushed:
         """Return what is wrong, as sentences."""
         found = []
         if self.missing:
-            found.append(f"{_counted(self.missing)} missing, or not as they were written.")
+            found.append(f"Missing, or not as written: {self._some(self.missing)}.")
         if self.unfound:
-            found.append(f"{_counted(self.unfound)} there, but no search finds them.")
+            found.append(f"There, but found by no search: {self._some(self.unfound)}.")
         if self.documents < self.rows and not self.missing:
             found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
         return found
 
-
-def _counted(ids: Sequence[str]) -> str:
-    some = ", ".join(f"{one!r:.60}" for one in ids[:_TOLD])
-    return f"{len(ids):,} documents ({some}{', …' if len(ids) > _TOLD else ''}) are"
+    def _some(self, ids: Sequence[str]) -> str:
+        some = ", ".join(f"{one!r:.60}" for one in ids[:_TOLD])
+        return f"{len(ids):,} of {self.rows:,} documents ({some}{', …' if len(ids) > _TOLD else ''})"
 
 
 def vectors_of(vectors: NDArray[np.float32] | None, encoder: Encoder, documents: list[Any]) -> NDArray[np.float32]:
@@ -91,16 +90,17 @@ def _is(document: Any, one: str, found: dict[str, Any]) -> bool:
 
 def unfound_ids(collection: Collection, rows: dict[str, NDArray[np.float32]]) -> list[str]:
     """Return those ids that no search finds: neither one among some of them, nor one for the id's own vector."""
-    unfound: list[str] = []
+    unfound = list(rows)
     for ids in batched(rows, collection.kind.most):
-        found = _found(collection, ids, rows[ids[0]][None])
-        unfound += [one for one in ids if one not in found]
-    for ids in batched(unfound, _SOUGHT):
-        found = _found(collection, ids, np.stack([rows[one] for one in ids]))
+        found = _found(collection, ids, rows[ids[0]][None], 1.0)
         unfound = [one for one in unfound if one not in found]
+    for effort in (None, 1.0):  # the first finds nearly all, and is soon done
+        for ids in batched(unfound, _SOUGHT):
+            found = _found(collection, ids, np.stack([rows[one] for one in ids]), effort)
+            unfound = [one for one in unfound if one not in found]
     return unfound
 
 
-def _found(collection: Collection, ids: list[str], vectors: NDArray[np.float32]) -> set[str]:
-    looks = collection.kind.looks(len(ids), MOST_FOUND, 1.0)
+def _found(collection: Collection, ids: list[str], vectors: NDArray[np.float32], effort: float | None) -> set[str]:
+    looks = collection.kind.looks(len(ids), MOST_FOUND, effort)
     return collection.found_ids(vectors, len(ids), looks, of_ids(ids))
