@@ -1,6 +1,7 @@
 """Turn any JSON document into one vector of fixed length, with no schema and no training, and search by it.
 
-`Encoder` makes vectors; `Index` keeps documents with their vectors in a folder and finds the most similar.
+`Encoder` makes vectors; `Index` keeps documents with their vectors, in a folder or in Milvus, and finds the most
+similar.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mbat.errors import (
     IndexNotFoundError,
     IndexVersionError,
     MbatError,
+    MilvusError,
     MissingExtraError,
     ParameterError,
     PathError,
@@ -48,6 +50,7 @@ __all__ = [
     "IndexNotFoundError",
     "IndexVersionError",
     "MbatError",
+    "MilvusError",
     "MissingExtraError",
     "Number",
     "ParameterError",

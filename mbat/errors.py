@@ -7,11 +7,12 @@ MbatError
 ├── DocumentError       (ValueError)   a value that is no JSON document
 ├── SourceError         (ValueError)   an input file that cannot be read as documents
 ├── MissingExtraError   (ImportError)  an optional dependency that is not installed
-└── IndexFolderError                   an index folder that cannot be used
+├── MilvusError                        Milvus cannot be reached, or refuses what is asked of it
+└── IndexFolderError                   an index that cannot be used, in a folder or in Milvus
     ├── IndexNotFoundError             there is none where one was named
     ├── IndexExistsError               there is one where a new one was to be made
     ├── IndexBusyError                 another process is changing it
-    ├── IndexDamagedError              its files are not what was written
+    ├── IndexDamagedError              what is kept is not what was written
     └── IndexVersionError              its format or encoder is not one this version can use
 """
 
@@ -65,8 +66,12 @@ class MissingExtraError(MbatError, ImportError):
     """An optional dependency that is not installed."""
 
 
+class MilvusError(MbatError):
+    """Milvus cannot be reached, or refuses what is asked of it."""
+
+
 class IndexFolderError(MbatError):
-    """An index folder that cannot be used."""
+    """An index that cannot be used, in a folder or in a collection of Milvus."""
 
 
 class IndexNotFoundError(IndexFolderError):
@@ -82,7 +87,7 @@ class IndexBusyError(IndexFolderError):
 
 
 class IndexDamagedError(IndexFolderError):
-    """The files of an index are not what was written."""
+    """What is kept of an index is not what was written."""
 
 
 class IndexVersionError(IndexFolderError):

@@ -62,6 +62,11 @@ class Filter:
         """
         return self._holds(document)
 
+    @property
+    def condition(self) -> Condition:
+        """What the filter is made of."""
+        return self._condition
+
     def paths(self) -> set[Steps]:
         """Return the paths that the filter looks at.
 

@@ -81,3 +81,42 @@ class ParquetVectors:
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=_ROW_GROUP)
         self._waiting = []
+
+
+def vector_rows(name: str, dim: int, together: int) -> Iterator[tuple[list[str], NDArray[np.float32], list[str]]]:
+    """Yield the ids, vectors and JSON texts of a file that ``mbat encode --engine ray`` has written, some at a time.
+
+    Raises
+    ------
+    SourceError
+        If it is no whole Parquet file, or no such one, or its vectors have another length.
+    """
+    columns = ["id", "vector", "document"]
+    try:
+        with pq.ParquetFile(name, buffer_size=_BUFFER) as file:
+            schema = file.schema_arrow
+            if missing := [column for column in columns if column not in schema.names]:
+                raise SourceError(f"{name} has no column {missing[0]}; it needs {', '.join(columns)}.")
+            _check_vector_columns(name, schema, dim)
+            for batch in file.iter_batches(batch_size=together, columns=columns):
+                yield _vector_rows(name, batch, dim)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _check_vector_columns(name: str, schema: Any, dim: int) -> None:
+    kind = schema.field("vector").type
+    if kind != pa.list_(pa.float32(), dim):
+        raise SourceError(f"The vectors in {name} are {kind}; those of the encoder are {dim} floats of 32 bits.")
+    for column in ("id", "document"):
+        kind = schema.field(column).type
+        if kind not in (pa.string(), pa.large_string()):
+            raise SourceError(f"The column {column} of {name} is {kind}, and not text.")
+
+
+def _vector_rows(name: str, batch: Any, dim: int) -> tuple[list[str], NDArray[np.float32], list[str]]:
+    for column in batch.schema.names:
+        if batch.column(column).null_count:
+            raise SourceError(f"The column {column} of {name} has a null.")
+    vectors = batch.column("vector").flatten().to_numpy().reshape(-1, dim)
+    return batch.column("id").to_pylist(), vectors, batch.column("document").to_pylist()

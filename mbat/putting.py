@@ -70,7 +70,7 @@ def put_documents(
         encoder = encoder_of_index(change.store, change.before, folder, known)
         arrivals = _Arrivals(change, replacing)
         done = 0
-        for batch in _distinct(foreign(records)):
+        for batch in distinct(foreign(records)):
             arrivals.take(batch)
             done += len(batch)
             progress("read", done, None)
@@ -168,14 +168,19 @@ def _same(stored: Stored, record: Record) -> bool:
     """Tell whether a document is the one that is there: the same text, or the same JSON value."""
     if not stored.whole:
         return False
-    return stored.text == record.text or _canonical(orjson.loads(stored.text)) == _canonical(record.document)
+    return stored.text == record.text or same_document(orjson.loads(stored.text), record.document)
+
+
+def same_document(one: object, other: object) -> bool:
+    """Tell whether two documents are the same JSON value: 1 and 1.0 are not, and the order of keys is nothing."""
+    return _canonical(one) == _canonical(other)
 
 
 def _canonical(document: object) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
-def _distinct(records: Iterable[Record]) -> Iterator[list[Record]]:
+def distinct(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield records in batches, in none of which an id is there twice."""
     batch: list[Record] = []
     ids: set[str] = set()

@@ -60,7 +60,7 @@ def test_the_pictures_of_a_page_are_there_and_of_moderate_size(page: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("explaining", 10), ("duplicates", 3), ("decoding", 6), ("featurizer", 10)]
+    ("page", "least"), [("explaining", 10), ("duplicates", 3), ("decoding", 6), ("featurizer", 10), ("milvus", 7)]
 )
 def test_the_python_of_a_page_runs_as_shown(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
@@ -69,7 +69,13 @@ def test_the_python_of_a_page_runs_as_shown(page: str, least: int, monkeypatch: 
     assert failures == 0
 
 
-SESSIONS = [("README.md", 4), ("docs/explaining.md", 4), ("docs/duplicates.md", 6), ("docs/decoding.md", 3)]
+SESSIONS = [
+    ("README.md", 4),
+    ("docs/explaining.md", 4),
+    ("docs/duplicates.md", 6),
+    ("docs/decoding.md", 3),
+    ("docs/milvus.md", 3),
+]
 
 
 @pytest.mark.parametrize(("page", "count"), SESSIONS)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mbat.addresses import is_collection, shown
 from mbat.sources import STANDARD_INPUT, OnError, Reader
 from mbat_cli.options import (
+    any_index_option,
+    find_folder,
     find_index,
     folder_bytes,
     id_field_option,
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @input_options
-@index_option
+@any_index_option
 @id_field_option
 def add(files: tuple[str, ...], on_error: OnError, index_path: str | None, id_field: str | None) -> None:
     """Add the documents in FILE... to an index.
@@ -40,7 +43,7 @@ def add(files: tuple[str, ...], on_error: OnError, index_path: str | None, id_fi
 
 @click.command()
 @input_options
-@index_option
+@any_index_option
 @id_field_option
 def upsert(files: tuple[str, ...], on_error: OnError, index_path: str | None, id_field: str | None) -> None:
     """Add the documents in FILE..., or replace those that have their ids.
@@ -53,28 +56,33 @@ def upsert(files: tuple[str, ...], on_error: OnError, index_path: str | None, id
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@index_option
+@any_index_option
 def delete(ids: tuple[str, ...], index_path: str | None) -> None:
     """Delete the documents with these ids, all in one change.
 
     An ID of - stands for ids on standard input, one a line. Ids that no document has are counted and passed over.
     """
+    from mbat.index import Index
     from mbat.putting import drop_documents
 
-    path = find_index(index_path)
+    place = find_index(index_path)
     named = {one for given in ids for one in (_lines() if given == STANDARD_INPUT else [given])}
-    deleted = drop_documents(path, named)
-    click.echo(f"Deleted {deleted:,}, not found {len(named) - deleted:,}: {path}", err=True)
+    if is_collection(place):
+        with Index.open(place) as index:
+            deleted = index.delete(named)
+    else:
+        deleted = drop_documents(Path(place), named)  # which needs no text embedder
+    click.echo(f"Deleted {deleted:,}, not found {len(named) - deleted:,}: {shown(place)}", err=True)
 
 
 @click.command()
 @index_option
 def compact(index_path: str | None) -> None:
     """Give the space of deleted and replaced documents back."""
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
-    path = find_index(index_path)
-    with Index.open(path) as index:
+    path = find_folder(index_path)
+    with FolderIndex.open(path) as index:
         before = folder_bytes(path)
         with working() as progress:
             given_back = index.compact(progress=progress)
@@ -94,34 +102,33 @@ def rebuild(index_path: str | None, kind: str | None, refit: bool) -> None:
     """
     from mbat.rewriting import rebuild_index
 
-    path = find_index(index_path)
+    path = find_folder(index_path)
     with working() as progress:
         content = rebuild_index(path, kind, refit, progress)
     click.echo(f"Rebuilt {content.documents:,} documents as {content.kind}: {path}", err=True)
     tell_of_kind(content)
 
 
-def _put(path: Path, files: tuple[str, ...], on_error: OnError, id_field: str | None, replacing: bool) -> None:
+def _put(place: str, files: tuple[str, ...], on_error: OnError, id_field: str | None, replacing: bool) -> None:
     from mbat.index import Index
-    from mbat.putting import put_documents
 
-    with Index.open(path) as index:
-        field = id_field or index.content.id_field
+    with Index.open(place) as index:
+        field = id_field or index.id_field
         if replacing and field is None:
             raise click.UsageError("upsert needs to know the documents' ids: name their field with --id-field PATH.")
         reader = Reader(files, field, on_error)
         with located(reader), working() as progress:
-            changes = put_documents(path, reader, index.encoder, replacing, progress)
-        _tell(path, changes, replacing, reader.skipped)
+            changes = index.put(reader, replacing, progress)
+        _tell(shown(place), changes, replacing, reader.skipped)
         _advise(index.encoder.statistics.documents, len(index))
 
 
-def _tell(path: Path, changes: Changes, replacing: bool, skipped: int) -> None:
+def _tell(place: str, changes: Changes, replacing: bool, skipped: int) -> None:
     counts = f"Added {changes.added:,}"
     if replacing:
         counts += f", replaced {changes.replaced:,}, unchanged {changes.unchanged:,}"
     left_out = f", {skipped:,} left out" if skipped else ""
-    click.echo(f"{counts}: {path}{left_out}", err=True)
+    click.echo(f"{counts}: {place}{left_out}", err=True)
 
 
 def _advise(fitted: int, documents: int) -> None:

@@ -10,9 +10,9 @@ import click
 from mbat.errors import IndexNotFoundError, SourceError
 from mbat_cli.documents import parsed_document
 from mbat_cli.options import (
+    any_index_option,
     depth_option,
     find_index,
-    index_option,
     picture_option,
     unmet,
     warn_of_unmet,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@index_option
+@any_index_option
 @weight_options
 @depth_option
 @picture_option(required=False)
@@ -97,4 +97,4 @@ def _document(text: str, index: Index | None) -> Any:
     try:
         return index.get(text)
     except KeyError:
-        raise SourceError(f"There is no document with the id {text!r} in {index.path}.") from None
+        raise SourceError(f"There is no document with the id {text!r} in {index.place}.") from None

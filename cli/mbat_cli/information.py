@@ -7,15 +7,17 @@ import json
 import platform
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
-from mbat_cli.options import find_index, folder_bytes, index_option
+from mbat.addresses import is_collection
+from mbat_cli.options import any_index_option, find_index, folder_bytes
 
 
 @click.command()
-@index_option
+@any_index_option
 @click.option("--json/--plain", "as_json", default=None, help="JSON or text; text only on a terminal.")
 def info(index_path: str | None, as_json: bool | None) -> None:
     """Tell what an index holds and what is installed.
@@ -34,13 +36,34 @@ def info(index_path: str | None, as_json: bool | None) -> None:
 
 def _index(index_path: str | None) -> dict[str, Any] | None:
     from mbat.errors import IndexNotFoundError
-    from mbat.index import Index
 
     try:
-        path = find_index(index_path)
+        place = find_index(index_path)
     except IndexNotFoundError:
         return None
-    with Index.open(path) as index:
+    return _collection(place) if is_collection(place) else _folder(Path(place))
+
+
+def _collection(place: str) -> dict[str, Any]:
+    from mbat.milvus.index import MilvusIndex
+
+    with MilvusIndex.open(place) as index:
+        return {
+            "collection": index.place,
+            "documents": len(index),
+            "kind": index.about.kind,
+            "encoder": repr(index.encoder),
+            "fingerprint": index.about.fingerprint,
+            "id field": index.id_field,
+            "format": index.about.format,
+            "made by mbat": index.about.library_version,
+        }
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    from mbat.folder_index import FolderIndex
+
+    with FolderIndex.open(path) as index:
         content = index.content
         return {
             "path": str(path),

@@ -22,6 +22,7 @@ from mbat_cli.indexing import index
 from mbat_cli.information import info
 from mbat_cli.mapping import draw_map
 from mbat_cli.outliers import outliers
+from mbat_cli.pushing import push
 from mbat_cli.querying import get, query
 from mbat_cli.verifying import verify
 
@@ -58,7 +59,7 @@ def cli() -> None:
 _COMMANDS = (
     *(index, query, explain, decode, get, add, upsert, delete),
     *(dedup, outliers, draw_map),
-    *(compact, rebuild, verify, evaluate, encode, info),
+    *(compact, rebuild, verify, evaluate, encode, push, info),
 )
 
 for _command in _COMMANDS:

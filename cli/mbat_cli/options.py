@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from mbat.addresses import folder_of, is_collection
 from mbat.errors import DocumentError, IndexNotFoundError, ParameterError, SourceError
 from mbat.sources import Reader
 from mbat_cli.progress import ProgressLine
@@ -31,6 +32,18 @@ def index_option(command: F) -> F:
         "index_path",
         metavar="NAME.mbat",
         help=f"The index. Without it ${INDEX_VARIABLE}, else the only *.mbat in the current folder.",
+    )(command)
+
+
+def any_index_option(command: F) -> F:
+    """Add -i/--index, where a collection of Milvus may be named, too."""
+    return click.option(
+        "-i",
+        "--index",
+        "index_path",
+        metavar="NAME.mbat",
+        help="The index, or milvus:URI#NAME, a collection that mbat push has filled. Without it "
+        f"${INDEX_VARIABLE}, else the only *.mbat in the current folder.",
     )(command)
 
 
@@ -196,25 +209,31 @@ def warn_of_unmatched_fields(encoder: Encoder) -> None:
 
 
 def named_index(name: str | None, index_path: str | None) -> Path:
-    """Return the index of a command that takes it as an argument, too."""
+    """Return the folder of the index of a command that takes it as an argument, too."""
     if name and index_path:
         raise click.UsageError("Name the index once, as NAME.mbat or with -i.")
-    return find_index(name or index_path)
+    return find_folder(name or index_path)
 
 
-def find_index(given: str | None) -> Path:
-    """Return the index that a command works on.
+def find_folder(given: str | None) -> Path:
+    """Return the folder of the index that a command works on; raise ParameterError if it is in none."""
+    return folder_of(find_index(given))
+
+
+def find_index(given: str | None) -> str:
+    """Return the index that a command works on: a folder, or a collection of Milvus.
 
     Raises
     ------
     IndexNotFoundError
         If none was given and there is not just one in the current folder.
     """
-    if given or os.environ.get(INDEX_VARIABLE):
-        return Path(given or os.environ[INDEX_VARIABLE])
+    named = given or os.environ.get(INDEX_VARIABLE)
+    if named:
+        return named if is_collection(named) else str(Path(named))
     found = sorted(path.name for path in Path().glob("*.mbat"))
     if len(found) == 1:
-        return Path(found[0])
+        return found[0]
     saw = f"there are {', '.join(found)} here" if found else "there is no *.mbat here"
     raise IndexNotFoundError(f"Which index? Name it with -i NAME.mbat or ${INDEX_VARIABLE}; {saw}.")
 

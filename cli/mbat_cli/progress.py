@@ -7,7 +7,14 @@ import time
 from typing import Final
 
 _INTERVAL: Final = 0.2
-_STAGES: Final = {"read": "Reading and fitting", "encode": "Encoding", "compare": "Comparing"}
+_STAGES: Final = {
+    "read": "Reading and fitting",
+    "encode": "Encoding",
+    "compare": "Comparing",
+    "check": "Checking",
+    "write": "Writing",
+    "look": "Looking again",
+}
 
 
 class ProgressLine:

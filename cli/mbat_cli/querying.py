@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mbat.addresses import shown
 from mbat.errors import SourceError
 from mbat_cli.documents import documents_of_input, parsed_document
-from mbat_cli.options import depth_option, effort_option, find_index, index_option, unmet, warn_of_unmet, weight_options
+from mbat_cli.options import (
+    any_index_option,
+    depth_option,
+    effort_option,
+    find_index,
+    unmet,
+    warn_of_unmet,
+    weight_options,
+)
 from mbat_cli.printing import print_hits, print_line, wants_table
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ _BATCH: Final = 64
 
 @click.command()
 @click.argument("document", required=False, metavar="[DOCUMENT | @FILE | -]")
-@index_option
+@any_index_option
 @click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many to find.")
 @click.option("--where", metavar="EXPR", help="What documents must be like, as: price < 10 and tags contains 'new'.")
 @weight_options
@@ -94,18 +103,18 @@ def query(
 
 @click.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@index_option
+@any_index_option
 def get(ids: tuple[str, ...], index_path: str | None) -> None:
     """Print the documents with these ids, a line of JSON each."""
     from mbat.index import Index
 
-    path = find_index(index_path)
-    with Index.open(path) as index:
+    place = find_index(index_path)
+    with Index.open(place) as index:
         for one in ids:
             try:
                 document = index.get(one)
             except KeyError:
-                raise SourceError(f"There is no document with the id {one!r} in {path}.") from None
+                raise SourceError(f"There is no document with the id {one!r} in {shown(place)}.") from None
             print_line(document)
 
 

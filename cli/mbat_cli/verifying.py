@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mbat_cli.options import find_index, index_option, working
+from mbat_cli.options import find_folder, index_option, working
 
 
 @click.command()
@@ -19,7 +19,7 @@ def verify(index_path: str | None, repair: bool) -> None:
     from mbat.repairing import repair_index
     from mbat.verifying import verify_index
 
-    path = find_index(index_path)
+    path = find_folder(index_path)
     if repair:
         with working() as progress:
             content = repair_index(path, progress)
