@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import orjson
-
-from mbat.complaints import check_document, checked_row
 from mbat.errors import DocumentError, SourceError
 from mbat.extras import extra_module
 from mbat.json_arrays import split_array
 from mbat.packed import PACKINGS, check_packing, opened
-from mbat.paths import Steps, format_path, parse_path
+from mbat.records import OnError, Record, RecordMaker
 
 if TYPE_CHECKING:
     from mbat.arrow import ArrowRows
@@ -29,16 +28,6 @@ _WHITESPACE: Final = b" \t\r\n"
 _MARKS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BLOCK: Final = 1 << 20
-
-OnError = Literal["stop", "skip"]
-
-
-class Record(NamedTuple):
-    """A document with its id, None if it is to be numbered, and the JSON text that it came as."""
-
-    id: str | None
-    text: bytes
-    document: Any
 
 
 class Reader:
@@ -57,20 +46,16 @@ class Reader:
 
     Attributes
     ----------
-    skipped : int
-        How many documents were left out so far.
     bytes_read, bytes_total : int
         Bytes of the files as they lie on disk; the total is 0 if one of them is standard input.
     """
 
     def __init__(self, files: Iterable[str], id_path: str | None = None, on_error: OnError = "stop") -> None:
         self._files = list(files)
-        self._id_steps = None if id_path is None else _id_steps(id_path)
-        self._id_path = id_path
+        self._maker = RecordMaker(id_path, on_error)
         self._on_error = on_error
         self._breaks: list[tuple[int, str, int]] = []
         self._count = self._expected = 0
-        self.skipped = 0
         self.bytes_read = 0
         for name in self._files:
             _check_file(name)
@@ -87,9 +72,15 @@ class Reader:
         """
         for name in self._files:
             for number, content in self._contents(name):
-                record = self._record(name, number, content)
+                record = self._maker.record(content, partial(_place, name, number))
                 if record is not None:
+                    self._count_in(name, number, 1)
                     yield record
+
+    @property
+    def skipped(self) -> int:
+        """How many documents were left out so far."""
+        return self._maker.skipped
 
     @property
     def is_tabular(self) -> bool:
@@ -131,25 +122,12 @@ class Reader:
 
     def read_again(self, text: bytes) -> Record:
         """Return the record of a JSON text that a record was yielded of."""
-        document = orjson.loads(text)
-        return Record(None if self._id_steps is None else self._id(document), text, document)
+        return self._maker.again(text)
 
     def where(self, position: int) -> str:
         """Return file and line of the record yielded at a position, counted from 0."""
         first, name, number = self._breaks[bisect_right(self._breaks, position, key=lambda b: b[0]) - 1]
         return _place(name, number + position - first)
-
-    def _record(self, name: str, number: int, content: Any) -> Record | None:
-        try:
-            text, document = _parsed(content)
-            one = None if self._id_steps is None else self._id(document)
-        except ValueError as error:
-            if self._on_error == "skip":
-                self.skipped += 1
-                return None
-            raise SourceError(f"{_place(name, number)}{_reason(error)}") from None
-        self._count_in(name, number, 1)
-        return Record(one, text, document)
 
     def _count_in(self, name: str, number: int, documents: int) -> None:
         """Count documents of a file, the first of that number, so that `where` finds them again."""
@@ -159,31 +137,22 @@ class Reader:
         self._count += documents
 
     def _row_ids(self, name: str, number: int, rows: ArrowRows) -> list[str | None]:
-        if self._id_steps is None:
+        steps = self._maker.id_steps
+        if steps is None:
             return [None] * len(rows)
-        ids: list[str | None] = []
-        for at, row in enumerate(rows.documents(self._id_steps[0]), start=number):
-            try:
-                ids.append(self._id(checked_row(row)))
-            except ValueError as error:
-                raise SourceError(f"{_place(name, at)}{_reason(error)}") from None
-        return ids
-
-    def _id(self, document: Any) -> str:
-        value = document
-        for step in self._id_steps or ():
-            value = value.get(step) if isinstance(value, dict) else None
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            return str(value)
-        found = "nothing" if value is None else f"a value of type {type(value).__name__}"
-        raise ValueError(f"there is {found} at the id field {self._id_path}; an id is a string or an integer")
+        found = enumerate(rows.documents(steps[0]), start=number)
+        return [self._maker.row_id(row, partial(_place, name, at)) for at, row in found]
 
 
-def _id_steps(path: str) -> Steps:
-    steps = parse_path(path)
-    if not steps or None in steps:
-        raise SourceError(f"The id field {format_path(steps)} must name one field, without [].")
-    return steps
+@contextmanager
+def located(reader: Reader) -> Iterator[None]:
+    """Say in which file and line a document is that cannot be encoded."""
+    try:
+        yield
+    except DocumentError as error:
+        if error.position is None:
+            raise
+        raise SourceError(f"{reader.where(error.position)}, at {error.path}: {error.reason}.") from error
 
 
 def _check_file(name: str) -> None:
@@ -209,17 +178,6 @@ def _format(path: Path) -> str:
             ".gz or .zst after it, or in .parquet; or give - and JSON lines on standard input."
         )
     return suffix
-
-
-def _parsed(content: Any) -> tuple[bytes, Any]:
-    """Return the JSON text and the document of what stands for one."""
-    if isinstance(content, bytes):
-        return content, orjson.loads(content)
-    document = checked_row(content)
-    text = orjson.dumps(document)
-    if b"null" in text:  # which is also what a number is written as that is not finite
-        check_document(document)
-    return text, document
 
 
 def _texts(name: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -251,12 +209,3 @@ def _place(name: str, number: int) -> str:
     if name == STANDARD_INPUT:
         return f"standard input, line {number}"
     return f"{name}, {_UNITS.get(_format(Path(name)), 'document')} {number}"
-
-
-def _reason(error: ValueError) -> str:
-    """Return what is wrong as the end of a sentence; the parser's count of lines would be that of the one text."""
-    if isinstance(error, DocumentError):
-        return f", at {error.path}: {error.reason}."
-    if isinstance(error, orjson.JSONDecodeError):
-        return f": not JSON, {error.msg} at character {error.pos + 1}."
-    return f": {error}."

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mbat.sources import STANDARD_INPUT, OnError, Reader
+from mbat.records import OnError
+from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     find_index,
     folder_bytes,
     id_field_option,
     index_option,
     input_options,
-    located,
     tell_of_kind,
     working,
 )

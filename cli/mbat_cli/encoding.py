@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from mbat.errors import DocumentError, MbatError, SourceError
-from mbat.sources import OnError, Reader, Record
+from mbat.errors import MbatError
+from mbat.records import OnError, Record
+from mbat.sources import Reader, located
 from mbat_cli.documents import one_line
 from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
@@ -57,9 +58,8 @@ def encode(
     reader = Reader(files, id_field, on_error)
     progress = ProgressLine()
     try:
-        rows = _write(path, reader, config, encoder_folder, id_field, progress)
-    except DocumentError as error:
-        raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
+        with located(reader):
+            rows = _write(path, reader, config, encoder_folder, id_field, progress)
     except OSError as error:
         raise MbatError(f"The vectors cannot be written to {path}: {error.strerror or error}.") from error
     finally:
