@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -14,6 +15,7 @@ from mbat.arrow import ROWS, ArrowRows
 from mbat.arrow_library import pa, pq
 from mbat.arrow_types import check_schema
 from mbat.errors import DocumentError, SourceError
+from mbat.pieces import Piece
 
 _BUFFER: Final = 1 << 20
 """Bytes of each column that are read ahead, so that a large row group is not held whole."""
@@ -21,19 +23,38 @@ _BUFFER: Final = 1 << 20
 _ROW_GROUP: Final = 1 << 14
 
 
-def parquet_rows(name: str) -> Iterator[ArrowRows]:
-    """Yield the rows of a file, some at a time.
+def parquet_rows(piece: Piece) -> Iterator[ArrowRows]:
+    """Yield the rows of a file, or of some of its row groups, some at a time.
 
     Raises
     ------
     SourceError
         If it is no whole Parquet file, or a column has no form in JSON.
     """
+    with _opened(piece.name) as file:
+        check_schema(file.schema_arrow)
+        groups = range(file.num_row_groups)[piece.start : piece.stop]
+        for batch in file.iter_batches(batch_size=ROWS, row_groups=groups):
+            yield ArrowRows(batch)
+
+
+def row_groups(name: str) -> int:
+    """Return how many row groups a file has."""
+    with _opened(name) as file:
+        return int(file.num_row_groups)
+
+
+def rows_before(name: str, group: int) -> int:
+    """Return how many rows of a file are before a row group."""
+    with _opened(name) as file:
+        return sum(file.metadata.row_group(i).num_rows for i in range(group))
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[Any]:
     try:
         with pq.ParquetFile(name, buffer_size=_BUFFER) as file:
-            check_schema(file.schema_arrow)
-            for batch in file.iter_batches(batch_size=ROWS):
-                yield ArrowRows(batch)
+            yield file
     except DocumentError as error:
         raise SourceError(f"{name}, at {error.path}: {error.reason}.") from None
     except (pa.ArrowException, OSError) as error:
