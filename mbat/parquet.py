@@ -61,8 +61,28 @@ def _opened(name: str) -> Iterator[Any]:
         raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
+def vector_schema(dim: int, with_ids: bool, with_documents: bool) -> Any:
+    """Return the columns of vectors: ``id``, ``vector`` and ``document``, the first and last if wanted."""
+    fields = [
+        pa.field("id", pa.string(), nullable=False) if with_ids else None,
+        pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+        pa.field("document", pa.string(), nullable=False) if with_documents else None,
+    ]
+    return pa.schema([field for field in fields if field is not None])
+
+
+def vector_batch(schema: Any, rows: NDArray[np.float32], ids: Sequence[str | None], texts: Sequence[bytes]) -> Any:
+    """Return vectors, their ids and the texts of their documents as far as they are columns of `vector_schema`."""
+    columns = {
+        "id": lambda: pa.array(ids, pa.string()),
+        "vector": lambda: pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1]),
+        "document": lambda: pa.array(texts, pa.binary()).cast(pa.string()),
+    }
+    return pa.RecordBatch.from_arrays([columns[name]() for name in schema.names], schema=schema)
+
+
 class ParquetVectors:
-    """Writes vectors to a Parquet file: the column ``vector``, lists of ``dim`` floats, after ``id`` if there are ids.
+    """Writes vectors to a Parquet file: the column ``vector``, lists of ``dim`` floats, beside ``id`` and ``document``.
 
     Parameters
     ----------
@@ -72,12 +92,12 @@ class ParquetVectors:
         Length of the vectors.
     with_ids : bool
         Whether there is a column ``id``.
+    with_documents : bool
+        Whether there is a column ``document``, of JSON texts.
     """
 
-    def __init__(self, path: Path, dim: int, with_ids: bool) -> None:
-        vector = pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)
-        ids = [pa.field("id", pa.string(), nullable=False)] if with_ids else []
-        self._dim, self._with_ids, self._schema = dim, with_ids, pa.schema([*ids, vector])
+    def __init__(self, path: Path, dim: int, with_ids: bool, with_documents: bool = False) -> None:
+        self._schema = vector_schema(dim, with_ids, with_documents)
         self._waiting: list[Any] = []
         self._writer = pq.ParquetWriter(path, self._schema, compression="none", use_dictionary=False)
 
@@ -91,11 +111,9 @@ class ParquetVectors:
         finally:
             self._writer.close()
 
-    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
-        """Write some vectors, and their ids if the file has any."""
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), self._dim)
-        columns = [pa.array(ids, pa.string()), vectors] if self._with_ids else [vectors]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None], texts: Sequence[bytes] = ()) -> None:
+        """Write some vectors, with their ids and the texts of their documents if the file has any."""
+        self._waiting.append(vector_batch(self._schema, rows, ids, texts))
         if sum(map(len, self._waiting)) >= _ROW_GROUP:
             self._flush()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from mbat.complaints import check_document, checked_row
-from mbat.errors import DocumentError, SourceError
+from mbat.errors import DocumentError, ParameterError, SourceError
 from mbat.paths import Steps, format_path, parse_path
 
 OnError = Literal["stop", "skip"]
@@ -47,6 +47,8 @@ class RecordMaker:
     """
 
     def __init__(self, id_path: str | None, on_error: OnError) -> None:
+        if on_error not in ("stop", "skip"):
+            raise ParameterError(f"on_error is 'stop' or 'skip', not {on_error!r}.")
         self.id_steps = None if id_path is None else _id_steps(id_path)
         self._id_path = id_path
         self._on_error = on_error

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 _INTERVAL: Final = 0.2
-_STAGES: Final = {"read": "Reading and fitting", "encode": "Encoding", "compare": "Comparing"}
+_STAGES: Final = {"read": "Reading and fitting", "count": "Counting", "encode": "Encoding", "compare": "Comparing"}
 
 
 class ProgressLine:
