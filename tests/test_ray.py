@@ -25,7 +25,7 @@ mbat_ray = pytest.importorskip("mbat.ray")
 pytestmark = pytest.mark.filterwarnings("ignore:::ray")
 
 DOCUMENTS: list[Any] = [
-    {"name": f"Åsa No {i % 50}", "n": i, "big": 2**60 + i, "at": [None, i / 3][i % 2], "deep": {"x": [i, "y\n"]}}
+    {"name": f"Åsa No {i % 50}", "n": i, "big": 2**60 + i, "at": [None, i / 3][i % 2], "deep": {"x": [f"{i}", "y\n"]}}
     for i in range(900)
 ]
 for document in DOCUMENTS[::7]:
@@ -70,7 +70,7 @@ def vectors(table: Any) -> NDArray[np.float32]:
     return rows
 
 
-@pytest.mark.parametrize(("piece", "workers", "parts"), [(1 << 20, 1, 7), (4096, 2, 17)])
+@pytest.mark.parametrize(("piece", "workers", "parts"), [(1 << 20, 1, 7), (4096, 2, 16)])
 def test_files_give_what_one_process_gives_whatever_the_pieces_and_workers(
     piece: int, workers: int, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +149,7 @@ def test_what_ends_a_worker_is_one_sentence() -> None:
         return np.ones((len(texts), 2), dtype=np.float32)
 
     Path("a.jsonl").write_bytes(lines([{"a": "some words"}, {"a": "more words"}]))
-    with pytest.raises(MbatError, match=r"^Ray has ended the work: .*no such model"):
+    with pytest.raises(MbatError, match=r"^Ray has ended the work, LookupError: no such model$"):
         mbat_ray.encode_files(["a.jsonl"], "out", Encoder(dim=16, text=broken), id_field="a")
     assert [path.name for path in Path().iterdir()] == ["a.jsonl"]
 
@@ -201,7 +201,7 @@ def test_an_encoder_fitted_on_a_dataset_is_that_of_one_process_whatever_its_bloc
     assert encoder == Encoder(dim=64, softness=1.0).fit(["something else"])
 
 
-def test_a_dataset_of_texts_is_encoded_with_ids_and_documents(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dataset_of_texts_is_encoded_with_ids_and_documents() -> None:
     encoder = Encoder(dim=64).fit(DOCUMENTS)
     texts = [*map(json.dumps, DOCUMENTS)]
     encoded = mbat_ray.encode(dataset(texts, 2), encoder, id_field="n", workers=1)
@@ -230,14 +230,15 @@ def test_rows_are_documents_and_nulls_are_what_they_are_said_to_be(nulls: Any) -
     ("texts", "column", "kind", "sentence"),
     [
         (['{"a": 1}', '{"a":'], "text", SourceError, r'^The dataset, the document that begins \{"a":: not JSON, unexp'),
-        (["1", TOO_DEEP.decode()], "text", SourceError, r"^The dataset, the document that begins \[\[\[.*, at \$.*deep"),
+        (["1", TOO_DEEP.decode()], "text", SourceError, r"^The dataset, the document that begins \[\[.*, at \$.*deep"),
         (["1", None], "text", SourceError, r"^The dataset, the document, at \$: the text is missing; leave such rows"),
         (["1"], "json", ParameterError, r"^The dataset has no column 'json'; it has text\. Name that of the JSON text"),
+        ([b"1"], None, SourceError, r"^At \$\.text: a column of type binary has no form in JSON"),
         ([1], "text", ParameterError, r"^The column 'text' is of type int64 and holds no texts\.$"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_dataset_is_one_sentence(
-    texts: list[Any], column: str, kind: type[MbatError], sentence: str
+    texts: list[Any], column: str | None, kind: type[MbatError], sentence: str
 ) -> None:
     with pytest.raises(kind, match=sentence) as caught:
         mbat_ray.fit(dataset(texts, 1), column=column)
@@ -255,7 +256,7 @@ def test_lines_of_files_are_told_with_their_file_and_left_out_if_they_may_be(cap
 
 
 def test_an_error_while_a_dataset_is_encoded_is_one_of_ours() -> None:
-    with pytest.raises(SourceError, match="the document that begins {: not JSON"):
+    with pytest.raises(SourceError, match=r"the document that begins \{: not JSON"):
         mbat_ray.encode(dataset(["{"], 1), Encoder(dim=16)).take_all()
 
 
@@ -265,5 +266,5 @@ def test_arguments_of_datasets_are_checked_at_once() -> None:
         mbat_ray.fit(texts, nulls="none")
     with pytest.raises(ParameterError, match="workers is how many workers Ray starts"):
         mbat_ray.encode(texts, Encoder(), workers=True)
-    with pytest.raises(ParameterError, match="encoder is an mbat.Encoder, such as mbat.ray.fit returns; None is not"):
+    with pytest.raises(ParameterError, match=r"encoder is an mbat\.Encoder, such as mbat\.ray\.fit returns; None"):
         mbat_ray.encode(texts, None)

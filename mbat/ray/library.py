@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mbat import errors
-from mbat.errors import MbatError, ParameterError
+from mbat.errors import DocumentError, MbatError, ParameterError, SourceError
 from mbat.extras import extra_module
 
 ray: Final[Any] = extra_module("ray", "ray", "Working on Ray")
@@ -26,7 +26,8 @@ def check_workers(workers: int | None) -> None:
 
 def refusal(error: MbatError) -> Row:
     """Return an error of a worker as part of a row, so that it reaches who asked as what it is."""
-    return {"error": type(error).__name__, "reason": str(error)}
+    kind = SourceError if isinstance(error, DocumentError) else type(error)
+    return {"error": kind.__name__, "reason": str(error)}
 
 
 def raise_refusal(row: Row) -> None:
@@ -42,5 +43,6 @@ def working() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        told = [line for line in str(error).splitlines() if line.strip()]
-        raise MbatError(f"Ray has ended the work: {told[-1] if told else type(error).__name__}") from error
+        cause = getattr(error, "cause", None) or error
+        reason = next(filter(None, str(cause).splitlines()), "it gives no reason")
+        raise MbatError(f"Ray has ended the work, {type(cause).__name__}: {reason}") from error
