@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,8 @@ from numpy.typing import NDArray
 from mbat import Encoder, IndexExistsError, MbatError, ParameterError, SourceError
 from mbat.sources import Reader
 from mbat_cli.main import cli, run
+
+ROOT = Path(__file__).parent.parent
 
 ray = pytest.importorskip("ray")
 mbat_ray = pytest.importorskip("mbat.ray")
@@ -268,3 +274,22 @@ def test_arguments_of_datasets_are_checked_at_once() -> None:
         mbat_ray.encode(texts, Encoder(), workers=True)
     with pytest.raises(ParameterError, match=r"encoder is an mbat\.Encoder, such as mbat\.ray\.fit returns; None"):
         mbat_ray.encode(texts, None)
+
+
+def test_the_page_on_ray_shows_what_happens() -> None:
+    page = ROOT / "docs/ray.md"
+    countries = ROOT / "examples/countries.jsonl"
+    failures, tried = doctest.testfile(
+        str(page), module_relative=False, encoding="utf-8", globs={"countries": str(countries)}
+    )
+    assert tried >= 9
+    assert failures == 0
+    Path("countries.jsonl").symlink_to(countries)
+    match = re.search(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert match is not None
+    turns = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", match[1], re.MULTILINE)
+    assert len(turns) == 2
+    command = f'mbat() {{ "{sys.executable}" -c "from mbat_cli.main import main; main()" "$@"; }}; '
+    for line, shown in turns:
+        done = subprocess.run(["bash", "-c", command + line], capture_output=True, text=True, check=True)
+        assert done.stdout + done.stderr == shown

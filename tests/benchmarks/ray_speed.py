@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.ray_speed DOCUMENTS.jsonl [--documents 1000000] [--workers 2] [--runs 3] [--folder /tmp]
 
-The plain process writes one Parquet file with its ids, once with its threads as they come and once on one processor.
-Ray's workers write a folder of vectors with ids and documents. Each run takes all in turn, and each command also of a
+The plain process writes one Parquet file of vectors, once with its threads as they come and once on one processor.
+Ray's workers write a folder of vectors with ids and
+documents. Each run takes all in turn, and each command also of a
 single document, which is its start-up; ratios are medians of those within a run, after start-up. A file of documents is
 made as `million.py` makes it; the vectors of a million take 4 GB.
 """
@@ -51,11 +52,10 @@ def turn(file: Path, one: Path, folder: Path, workers: int) -> dict[str, tuple[f
     """Return the seconds of each way, and those of its start-up."""
     ray = ("--engine", "ray", "--workers", str(workers))
     plain, out = folder / "v.parquet", folder / "out"
-    ids = ("--id-field", "id")
     return {
-        "plain, its threads": (seconds(plain, str(file), *ids), seconds(plain, str(one), *ids)),
-        "plain, one processor": tuple(seconds(plain, str(name), *ids, pinned=True) for name in (file, one)),  # type: ignore[dict-item]
-        f"ray, {workers} workers": (seconds(out, str(file), *ids, *ray), seconds(out, str(one), *ids, *ray)),
+        "plain, its threads": (seconds(plain, str(file)), seconds(plain, str(one))),
+        "plain, one processor": (seconds(plain, str(file), pinned=True), seconds(plain, str(one), pinned=True)),
+        f"ray, {workers} workers": (seconds(out, str(file), *ray), seconds(out, str(one), *ray)),
     }
 
 
