@@ -129,7 +129,8 @@ class _Job:
         """Yield what workers answer of each piece, in order; the first that is broken ends it."""
         rows = data.from_items(self._rows(), override_num_blocks=len(self._pieces))
         _quieten(rows.context)
-        done = rows.map(work, fn_args=(self.order,), compute=data.TaskPoolStrategy(self._workers))
+        workers = min(self._workers, len(self._pieces))
+        done = rows.map(work, fn_args=(self.order,), compute=data.TaskPoolStrategy(workers))
         total = sum(self._counts) or None
         documents = 0
         for row in done.iter_rows():
