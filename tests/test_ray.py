@@ -272,8 +272,33 @@ def test_arguments_of_datasets_are_checked_at_once() -> None:
         mbat_ray.fit(texts, nulls="none")
     with pytest.raises(ParameterError, match="workers is how many workers Ray starts"):
         mbat_ray.encode(texts, Encoder(), workers=True)
-    with pytest.raises(ParameterError, match=r"encoder is an mbat\.Encoder, such as mbat\.ray\.fit returns; None"):
-        mbat_ray.encode(texts, None)
+    for work in (mbat_ray.fit, mbat_ray.encode):
+        with pytest.raises(ParameterError, match=r"encoder is an mbat\.Encoder; 'json' is not\."):
+            work(texts, "json")
+
+
+MBAT = f'"{sys.executable}" -c "from mbat_cli.main import main; main()"'
+
+
+def test_a_cluster_that_is_there_finds_files_by_their_relative_names() -> None:
+    Path("a.jsonl").write_bytes(lines(DOCUMENTS[:9]) + b"\n{")
+    address = ray.get_runtime_context().gcs_address
+    command = f"{MBAT} encode a.jsonl --engine ray --address {address} -o out --id-field n"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    told = "Error: a.jsonl, line 10: not JSON, unexpected end of data at character 2.\n"
+    assert (done.returncode, done.stderr) == (1, told)
+    done = subprocess.run(["bash", "-c", f"{command} --on-error skip"], capture_output=True, text=True, check=True)
+    assert done.stderr == "Encoded 9 documents: out, 1 left out\n"
+    assert read("out").num_rows == 9
+
+
+def test_a_cluster_that_is_not_there_is_told_of() -> None:
+    Path("a.jsonl").write_bytes(b"1")
+    command = f"{MBAT} encode a.jsonl --engine ray --address 127.0.0.1:1 -o out"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No Ray cluster can be used at 127.0.0.1:1: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_page_on_ray_shows_what_happens() -> None:
@@ -289,7 +314,7 @@ def test_the_page_on_ray_shows_what_happens() -> None:
     assert match is not None
     turns = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", match[1], re.MULTILINE)
     assert len(turns) == 2
-    command = f'mbat() {{ "{sys.executable}" -c "from mbat_cli.main import main; main()" "$@"; }}; '
+    command = f'mbat() {{ {MBAT} "$@"; }}; '
     for line, shown in turns:
         done = subprocess.run(["bash", "-c", command + line], capture_output=True, text=True, check=True)
         assert done.stdout + done.stderr == shown

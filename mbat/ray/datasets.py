@@ -72,7 +72,7 @@ def fit(
     ParameterError
         If there is no such column.
     """
-    work = _Work(encoder or Encoder(), column, nulls, None, on_error)
+    work = _Work(Encoder() if encoder is None else encoder, column, nulls, None, on_error)
     check_workers(workers)
     statistics, skipped = Statistics(), 0
     counted = dataset.map_batches(
@@ -119,8 +119,6 @@ def encode(
         With the columns ``id``, if there is an id field; ``vector``, of `dim` float32; and ``document``, the JSON text.
         Like any dataset it is computed when it is used, and so are the errors raised.
     """
-    if not isinstance(encoder, Encoder):
-        raise ParameterError(f"encoder is an mbat.Encoder, such as mbat.ray.fit returns; {encoder!r:.60} is not.")
     check_workers(workers)
     vectors = dataset.map_batches(
         _Encoder,
@@ -144,6 +142,8 @@ class _Work:
     on_error: OnError
 
     def __post_init__(self) -> None:
+        if not isinstance(self.encoder, Encoder):
+            raise ParameterError(f"encoder is an mbat.Encoder; {self.encoder!r:.60} is not.")
         RecordMaker(self.id_field, self.on_error)
         if self.nulls not in NULLS:
             raise ParameterError(f"nulls is 'missing' or 'null', not {self.nulls!r}.")
