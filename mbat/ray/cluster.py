@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ _PATIENCE: Final = 5.0
 
 @contextmanager
 def cluster(address: str | None, workers: int | None) -> Iterator[None]:
-    """Use a cluster, without a word printed by Ray.
+    """Use a cluster from the main thread, without a word printed by Ray.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[None]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    ended = signal.getsignal(signal.SIGTERM)
     own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
     try:
         _check_answer(address)
@@ -55,6 +57,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[None]:
         where = f"at {address}" if address else "on this machine"
         raise MbatError(f"No Ray cluster can be used {where}: {str(error).strip().splitlines()[0]}") from error
     try:
+        signal.signal(signal.SIGTERM, ended)  # for which Ray has put a handler of its own
         yield
     finally:
         ray.shutdown()
