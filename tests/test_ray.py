@@ -195,6 +195,14 @@ def test_options_that_do_not_go_together_are_wrong_usage(
     assert sentence in capfd.readouterr().err
 
 
+def test_a_missing_extra_is_told_before_any_work() -> None:
+    program = "import sys; sys.modules['ray'] = None; from mbat_cli.main import main; main()"
+    command = [sys.executable, "-c", program, "encode", "a.jsonl", "--engine", "ray", "-o", "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = "Error: Working on Ray needs ray, which is not installed. Run: pip install 'mbat[ray]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+
+
 def dataset(texts: list[Any], blocks: int) -> Any:
     return ray.data.from_arrow([pa.table({"text": texts[start::blocks]}) for start in range(blocks)])
 
