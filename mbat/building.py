@@ -31,10 +31,10 @@ from mbat.pipeline import batched
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
 from mbat.reading import golden_vector
+from mbat.records import Record
 from mbat.refusals import NOTHING_CHANGED, as_folder_error, check_name, foreign
 from mbat.sealing import unsealed
 from mbat.segments import write_segment
-from mbat.sources import Record
 from mbat.store import Store
 from mbat.writable_store import WritableStore
 

@@ -150,9 +150,13 @@ class Encoder(Inspection):
             raise ParameterError(f"An encoder is merged with another one; {other!r:.60} is none.")
         if self._parameters != other._parameters or self._embedder != other._embedder:
             raise ParameterError(f"Encoders of different parameters cannot be merged: {self!r} and {other!r}.")
-        merged = copy(self)
-        merged._set_statistics(self._statistics.merge(other._statistics))
-        return merged
+        return self.fitted_as(self._statistics.merge(other._statistics))
+
+    def fitted_as(self, statistics: Statistics) -> Encoder:
+        """Return an encoder of the same parameters that has learned what `statistics` hold."""
+        fitted = copy(self)
+        fitted._set_statistics(statistics)
+        return fitted
 
     def encode(self, documents: Iterable[Any], workers: int = 1) -> NDArray[np.float32]:
         """Return the vectors of a batch of documents.

@@ -11,7 +11,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,14 @@ def encoder_parts(encoder: Encoder) -> tuple[str, bytes]:
         "fingerprint": encoder.fingerprint,
         "text": None if encoder.embedder is None else {"name": encoder.embedder.name, "width": encoder.embedder.width},
     }
-    statistics = io.BytesIO()
-    np.savez_compressed(statistics, allow_pickle=False, **encoder.statistics.arrays())
-    return json.dumps(described, indent=2) + "\n", statistics.getvalue()
+    return json.dumps(described, indent=2) + "\n", statistics_bytes(encoder.statistics)
+
+
+def statistics_bytes(statistics: Statistics) -> bytes:
+    """Return statistics as the bytes of an ``.npz`` file."""
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **statistics.arrays())
+    return file.getvalue()
 
 
 def encoder_of(parameters: str, statistics: bytes, place: str, text: TextFunction | None = None) -> Encoder:
@@ -75,7 +80,7 @@ def encoder_of(parameters: str, statistics: bytes, place: str, text: TextFunctio
     """
     encoder = unfitted_encoder_of(parameters, place, text)
     try:
-        encoder._set_statistics(_read_statistics(io.BytesIO(statistics)))
+        encoder._set_statistics(statistics_of(statistics))
         if encoder.fingerprint != json.loads(parameters).get("fingerprint"):
             other = ", or the text embedder another than it was made with" if encoder.embedder else ""
             raise ValueError(f"its fingerprint is another than that of its statistics{other}")
@@ -150,8 +155,9 @@ def load_encoder(folder: Path, text: TextFunction | None = None) -> Encoder:
     return encoder_of(parameters, statistics, str(folder), text)
 
 
-def _read_statistics(file: BinaryIO) -> Statistics:
-    with zipfile.ZipFile(file) as members:
+def statistics_of(content: bytes) -> Statistics:
+    """Return the statistics that `statistics_bytes` was given, or raise one of many errors if they are others."""
+    with zipfile.ZipFile(io.BytesIO(content)) as members:
         arrays = {name: _read_array(members, name, kind) for name, kind in _TYPES.items()}
     ends, paths = arrays["sketch_ends"], arrays["sketch_paths"]
     sizes = np.diff(ends, prepend=0)

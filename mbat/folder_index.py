@@ -21,9 +21,9 @@ from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
 from mbat.putting import Changes, drop_documents, put_documents
 from mbat.reading import FolderReader, View
+from mbat.records import Record
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.searching import Hit, Request, Searcher
-from mbat.sources import Record
 from mbat.store import Stored
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import orjson
 
 from mbat.complaints import check_document, several
 from mbat.errors import DocumentError, ParameterError
-from mbat.sources import Record
+from mbat.records import Record
 
 
 def records_of(documents: Iterable[Any], ids: Iterable[str] | None, check: bool) -> Iterator[Record]:

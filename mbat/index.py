@@ -16,8 +16,8 @@ from mbat.errors import ParameterError
 from mbat.given import check_device, checked_ids, records_of
 from mbat.progress import Progress, silent
 from mbat.putting import Changes
+from mbat.records import Record
 from mbat.searching import Hit, Request, request_of
-from mbat.sources import Record
 
 if TYPE_CHECKING:
     from mbat.folder_index import FolderIndex

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -14,6 +15,7 @@ from mbat.arrow import ROWS, ArrowRows
 from mbat.arrow_library import pa, pq
 from mbat.arrow_types import check_schema
 from mbat.errors import DocumentError, SourceError
+from mbat.pieces import Piece
 
 _BUFFER: Final = 1 << 20
 """Bytes of each column that are read ahead, so that a large row group is not held whole."""
@@ -21,27 +23,66 @@ _BUFFER: Final = 1 << 20
 _ROW_GROUP: Final = 1 << 14
 
 
-def parquet_rows(name: str) -> Iterator[ArrowRows]:
-    """Yield the rows of a file, some at a time.
+def parquet_rows(piece: Piece) -> Iterator[ArrowRows]:
+    """Yield the rows of a file, or of some of its row groups, some at a time.
 
     Raises
     ------
     SourceError
         If it is no whole Parquet file, or a column has no form in JSON.
     """
+    with _opened(piece.name) as file:
+        check_schema(file.schema_arrow)
+        groups = range(file.num_row_groups)[piece.start : piece.stop]
+        for batch in file.iter_batches(batch_size=ROWS, row_groups=groups):
+            yield ArrowRows(batch)
+
+
+def row_groups(name: str) -> int:
+    """Return how many row groups a file has."""
+    with _opened(name) as file:
+        return int(file.num_row_groups)
+
+
+def rows_before(name: str, group: int) -> int:
+    """Return how many rows of a file are before a row group."""
+    with _opened(name) as file:
+        return sum(file.metadata.row_group(i).num_rows for i in range(group))
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[Any]:
     try:
         with pq.ParquetFile(name, buffer_size=_BUFFER) as file:
-            check_schema(file.schema_arrow)
-            for batch in file.iter_batches(batch_size=ROWS):
-                yield ArrowRows(batch)
+            yield file
     except DocumentError as error:
         raise SourceError(f"{name}, at {error.path}: {error.reason}.") from None
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
+def vector_schema(dim: int, with_ids: bool, with_documents: bool) -> Any:
+    """Return the columns of vectors: ``id``, ``vector`` and ``document``, the first and last if wanted."""
+    fields = [
+        pa.field("id", pa.string(), nullable=False) if with_ids else None,
+        pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+        pa.field("document", pa.string(), nullable=False) if with_documents else None,
+    ]
+    return pa.schema([field for field in fields if field is not None])
+
+
+def vector_batch(schema: Any, rows: NDArray[np.float32], ids: Sequence[str | None], texts: Sequence[bytes]) -> Any:
+    """Return vectors, their ids and the texts of their documents as far as they are columns of `vector_schema`."""
+    columns = {
+        "id": lambda: pa.array(ids, pa.string()),
+        "vector": lambda: pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1]),
+        "document": lambda: pa.array(texts, pa.binary()).cast(pa.string()),
+    }
+    return pa.RecordBatch.from_arrays([columns[name]() for name in schema.names], schema=schema)
+
+
 class ParquetVectors:
-    """Writes vectors to a Parquet file: the column ``vector``, lists of ``dim`` floats, after ``id`` if there are ids.
+    """Writes vectors to a Parquet file: the column ``vector``, lists of ``dim`` floats, beside ``id`` and ``document``.
 
     Parameters
     ----------
@@ -51,12 +92,12 @@ class ParquetVectors:
         Length of the vectors.
     with_ids : bool
         Whether there is a column ``id``.
+    with_documents : bool
+        Whether there is a column ``document``, of JSON texts.
     """
 
-    def __init__(self, path: Path, dim: int, with_ids: bool) -> None:
-        vector = pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)
-        ids = [pa.field("id", pa.string(), nullable=False)] if with_ids else []
-        self._dim, self._with_ids, self._schema = dim, with_ids, pa.schema([*ids, vector])
+    def __init__(self, path: Path, dim: int, with_ids: bool, with_documents: bool = False) -> None:
+        self._schema = vector_schema(dim, with_ids, with_documents)
         self._waiting: list[Any] = []
         self._writer = pq.ParquetWriter(path, self._schema, compression="none", use_dictionary=False)
 
@@ -70,11 +111,9 @@ class ParquetVectors:
         finally:
             self._writer.close()
 
-    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None]) -> None:
-        """Write some vectors, and their ids if the file has any."""
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), self._dim)
-        columns = [pa.array(ids, pa.string()), vectors] if self._with_ids else [vectors]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+    def add(self, rows: NDArray[np.float32], ids: Sequence[str | None], texts: Sequence[bytes] = ()) -> None:
+        """Write some vectors, with their ids and the texts of their documents if the file has any."""
+        self._waiting.append(vector_batch(self._schema, rows, ids, texts))
         if sum(map(len, self._waiting)) >= _ROW_GROUP:
             self._flush()
 

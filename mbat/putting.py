@@ -16,8 +16,8 @@ from mbat.errors import DocumentError, ParameterError
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index
+from mbat.records import Record
 from mbat.refusals import foreign
-from mbat.sources import Record
 from mbat.store import Stored
 
 

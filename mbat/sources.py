@@ -5,40 +5,28 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import orjson
-
-from mbat.complaints import check_document, checked_row
 from mbat.errors import DocumentError, SourceError
 from mbat.extras import extra_module
 from mbat.json_arrays import split_array
 from mbat.packed import PACKINGS, check_packing, opened
-from mbat.paths import Steps, format_path, parse_path
+from mbat.pieces import LINES, PARQUET, Piece, lines_of, numbered_before
+from mbat.records import OnError, Record, RecordMaker
 
 if TYPE_CHECKING:
     from mbat.arrow import ArrowRows
 
 STANDARD_INPUT: Final = "-"
 
-_LINES: Final = (".jsonl", ".ndjson")
-_PARQUET: Final = ".parquet"
-_UNITS: Final = {**dict.fromkeys(_LINES, "line"), _PARQUET: "row"}
+_UNITS: Final = {**dict.fromkeys(LINES, "line"), PARQUET: "row"}
 _WHITESPACE: Final = b" \t\r\n"
 _MARKS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BLOCK: Final = 1 << 20
-
-OnError = Literal["stop", "skip"]
-
-
-class Record(NamedTuple):
-    """A document with its id, None if it is to be numbered, and the JSON text that it came as."""
-
-    id: str | None
-    text: bytes
-    document: Any
 
 
 class Reader:
@@ -46,10 +34,10 @@ class Reader:
 
     Parameters
     ----------
-    files : iterable of str
+    files : iterable of str or Piece
         Names ending in .jsonl, .ndjson or .json, each also with .gz or .zst after it, or in .parquet; ``-`` is
         standard input, as JSON lines. An array in a .json file is many documents, anything else in one is one. A row of
-        a Parquet file is an object of its columns that are not null.
+        a Parquet file is an object of its columns that are not null. Of a piece the rest of the file is not read.
     id_path : str or None
         Path of the field that holds each document's id; without it they have none.
     on_error : {"stop", "skip"}
@@ -57,25 +45,21 @@ class Reader:
 
     Attributes
     ----------
-    skipped : int
-        How many documents were left out so far.
     bytes_read, bytes_total : int
         Bytes of the files as they lie on disk; the total is 0 if one of them is standard input.
     """
 
-    def __init__(self, files: Iterable[str], id_path: str | None = None, on_error: OnError = "stop") -> None:
-        self._files = list(files)
-        self._id_steps = None if id_path is None else _id_steps(id_path)
-        self._id_path = id_path
+    def __init__(self, files: Iterable[str | Piece], id_path: str | None = None, on_error: OnError = "stop") -> None:
+        self._pieces = [Piece(file) if isinstance(file, str) else file for file in files]
+        self._maker = RecordMaker(id_path, on_error)
         self._on_error = on_error
-        self._breaks: list[tuple[int, str, int]] = []
+        self._breaks: list[tuple[int, Piece, int]] = []
         self._count = self._expected = 0
-        self.skipped = 0
         self.bytes_read = 0
-        for name in self._files:
+        names = dict.fromkeys(piece.name for piece in self._pieces)
+        for name in names:
             _check_file(name)
-        named = STANDARD_INPUT not in self._files
-        self.bytes_total = sum(Path(name).stat().st_size for name in self._files) if named else 0
+        self.bytes_total = 0 if STANDARD_INPUT in names else sum(Path(p.name).stat().st_size for p in self._pieces)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records.
@@ -85,16 +69,22 @@ class Reader:
         SourceError
             If a file cannot be read, or holds something that is no JSON; the message says where.
         """
-        for name in self._files:
-            for number, content in self._contents(name):
-                record = self._record(name, number, content)
+        for piece in self._pieces:
+            for number, content in self._contents(piece):
+                record = self._maker.record(content, partial(_place, piece, number))
                 if record is not None:
+                    self._count_in(piece, number, 1)
                     yield record
+
+    @property
+    def skipped(self) -> int:
+        """How many documents were left out so far."""
+        return self._maker.skipped
 
     @property
     def is_tabular(self) -> bool:
         """Whether `tables` reads these files: they are Parquet, and a broken document ends the reading."""
-        return self._on_error == "stop" and all(Path(name).suffix == _PARQUET for name in self._files)
+        return self._on_error == "stop" and all(Path(piece.name).suffix == PARQUET for piece in self._pieces)
 
     def tables(self) -> Iterator[tuple[ArrowRows, list[str | None]]]:
         """Yield the rows of Parquet files, some at a time, with their ids, each None if there is no id field.
@@ -106,84 +96,62 @@ class Reader:
         """
         from mbat.parquet import parquet_rows
 
-        for name in self._files:
+        for piece in self._pieces:
             number = 1
-            for rows in parquet_rows(name):
-                self._count_in(name, number, len(rows))
-                yield rows, self._row_ids(name, number, rows)
+            for rows in parquet_rows(piece):
+                self._count_in(piece, number, len(rows))
+                yield rows, self._row_ids(piece, number, rows)
                 number += len(rows)
 
-    def _contents(self, name: str) -> Iterator[tuple[int, Any]]:
-        """Yield what stands for each document of a file, with its number: JSON text, or a row of a table."""
-        before = self.bytes_read
-        if name == STANDARD_INPUT:
-            yield from _texts(name, sys.stdin.buffer)
-        elif _format(Path(name)) == _PARQUET:
+    def _contents(self, piece: Piece) -> Iterator[tuple[int, Any]]:
+        """Yield what stands for each document of a piece, with its number: JSON text, or a row of a table."""
+        before, path = self.bytes_read, Path(piece.name)
+        if piece.name == STANDARD_INPUT:
+            yield from _texts(piece, sys.stdin.buffer)
+        elif _format(path) == PARQUET:
             from mbat.parquet import parquet_rows
 
-            yield from enumerate((row for rows in parquet_rows(name) for row in rows.documents()), start=1)
-            self.bytes_read = before + Path(name).stat().st_size
+            yield from enumerate((row for rows in parquet_rows(piece) for row in rows.documents()), start=1)
+            self.bytes_read = before + path.stat().st_size
         else:
-            with opened(name) as (file, raw):
-                for number, text in _texts(name, file):
+            with opened(piece.name) as (file, raw):
+                for number, text in _texts(piece, file):
                     self.bytes_read = before + raw.tell()
                     yield number, text
 
     def read_again(self, text: bytes) -> Record:
         """Return the record of a JSON text that a record was yielded of."""
-        document = orjson.loads(text)
-        return Record(None if self._id_steps is None else self._id(document), text, document)
+        return self._maker.again(text)
 
     def where(self, position: int) -> str:
         """Return file and line of the record yielded at a position, counted from 0."""
-        first, name, number = self._breaks[bisect_right(self._breaks, position, key=lambda b: b[0]) - 1]
-        return _place(name, number + position - first)
+        first, piece, number = self._breaks[bisect_right(self._breaks, position, key=lambda b: b[0]) - 1]
+        return _place(piece, number + position - first)
 
-    def _record(self, name: str, number: int, content: Any) -> Record | None:
-        try:
-            text, document = _parsed(content)
-            one = None if self._id_steps is None else self._id(document)
-        except ValueError as error:
-            if self._on_error == "skip":
-                self.skipped += 1
-                return None
-            raise SourceError(f"{_place(name, number)}{_reason(error)}") from None
-        self._count_in(name, number, 1)
-        return Record(one, text, document)
-
-    def _count_in(self, name: str, number: int, documents: int) -> None:
-        """Count documents of a file, the first of that number, so that `where` finds them again."""
-        if not self._breaks or self._breaks[-1][1] != name or self._expected != number:
-            self._breaks.append((self._count, name, number))
+    def _count_in(self, piece: Piece, number: int, documents: int) -> None:
+        """Count documents of a piece, the first of that number, so that `where` finds them again."""
+        if not self._breaks or self._breaks[-1][1] != piece or self._expected != number:
+            self._breaks.append((self._count, piece, number))
         self._expected = number + documents
         self._count += documents
 
-    def _row_ids(self, name: str, number: int, rows: ArrowRows) -> list[str | None]:
-        if self._id_steps is None:
+    def _row_ids(self, piece: Piece, number: int, rows: ArrowRows) -> list[str | None]:
+        steps = self._maker.id_steps
+        if steps is None:
             return [None] * len(rows)
-        ids: list[str | None] = []
-        for at, row in enumerate(rows.documents(self._id_steps[0]), start=number):
-            try:
-                ids.append(self._id(checked_row(row)))
-            except ValueError as error:
-                raise SourceError(f"{_place(name, at)}{_reason(error)}") from None
-        return ids
-
-    def _id(self, document: Any) -> str:
-        value = document
-        for step in self._id_steps or ():
-            value = value.get(step) if isinstance(value, dict) else None
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            return str(value)
-        found = "nothing" if value is None else f"a value of type {type(value).__name__}"
-        raise ValueError(f"there is {found} at the id field {self._id_path}; an id is a string or an integer")
+        found = enumerate(rows.documents(steps[0]), start=number)
+        return [self._maker.row_id(row, partial(_place, piece, at)) for at, row in found]
 
 
-def _id_steps(path: str) -> Steps:
-    steps = parse_path(path)
-    if not steps or None in steps:
-        raise SourceError(f"The id field {format_path(steps)} must name one field, without [].")
-    return steps
+@contextmanager
+def located(reader: Reader) -> Iterator[None]:
+    """Say in which file and line a document is that cannot be encoded."""
+    try:
+        yield
+    except DocumentError as error:
+        if error.position is None:
+            raise
+        raise SourceError(f"{reader.where(error.position)}, at {error.path}: {error.reason}.") from error
 
 
 def _check_file(name: str) -> None:
@@ -194,7 +162,7 @@ def _check_file(name: str) -> None:
         raise SourceError(f"There is no file {name}.")
     if path.is_dir():
         raise SourceError(f"{name} is a folder; name the files in it.")
-    if _format(path) == _PARQUET:
+    if _format(path) == PARQUET:
         extra_module("pyarrow.parquet", "parquet", "Reading a Parquet file")
     check_packing(name)
 
@@ -203,7 +171,7 @@ def _format(path: Path) -> str:
     """Return the suffix that tells the format, that of a packed file taken off."""
     packed = path.suffix in PACKINGS
     suffix = Path(path.stem).suffix if packed else path.suffix
-    if suffix not in (*_LINES, ".json") and (packed or suffix != _PARQUET):
+    if suffix not in (*LINES, ".json") and (packed or suffix != PARQUET):
         raise SourceError(
             f"The name of {path} does not tell its format. It should end in .jsonl, .ndjson or .json, each also with "
             ".gz or .zst after it, or in .parquet; or give - and JSON lines on standard input."
@@ -211,22 +179,12 @@ def _format(path: Path) -> str:
     return suffix
 
 
-def _parsed(content: Any) -> tuple[bytes, Any]:
-    """Return the JSON text and the document of what stands for one."""
-    if isinstance(content, bytes):
-        return content, orjson.loads(content)
-    document = checked_row(content)
-    text = orjson.dumps(document)
-    if b"null" in text:  # which is also what a number is written as that is not finite
-        check_document(document)
-    return text, document
-
-
-def _texts(name: str, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the JSON text of each document with its number, from 1: its line, or its place in the array."""
-    if name == STANDARD_INPUT or _format(Path(name)) in _LINES:
-        for number, line in enumerate(file, start=1):
-            text = (_unmarked(name, line) if number == 1 else line).strip(_WHITESPACE)
+def _texts(piece: Piece, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the JSON text of each document with its number in the piece, from 1: that of its line, or in the array."""
+    name = piece.name
+    if name == STANDARD_INPUT or _format(Path(name)) in LINES:
+        for number, line in enumerate(lines_of(piece, file), start=1):
+            text = (_unmarked(name, line) if number == 1 and not piece.start else line).strip(_WHITESPACE)
             if text:
                 yield number, text
         return
@@ -247,16 +205,8 @@ def _unmarked(name: str, start: bytes) -> bytes:
     return start.removeprefix(_UTF8_MARK)
 
 
-def _place(name: str, number: int) -> str:
-    if name == STANDARD_INPUT:
+def _place(piece: Piece, number: int) -> str:
+    """Return the place of a document, of its number in the piece."""
+    if piece.name == STANDARD_INPUT:
         return f"standard input, line {number}"
-    return f"{name}, {_UNITS.get(_format(Path(name)), 'document')} {number}"
-
-
-def _reason(error: ValueError) -> str:
-    """Return what is wrong as the end of a sentence; the parser's count of lines would be that of the one text."""
-    if isinstance(error, DocumentError):
-        return f", at {error.path}: {error.reason}."
-    if isinstance(error, orjson.JSONDecodeError):
-        return f": not JSON, {error.msg} at character {error.pos + 1}."
-    return f": {error}."
+    return f"{piece.name}, {_UNITS.get(_format(Path(piece.name)), 'document')} {numbered_before(piece) + number}"

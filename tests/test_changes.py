@@ -19,8 +19,8 @@ from mbat.changing import kept_segments
 from mbat.content import Content, Segment
 from mbat.database import checksum
 from mbat.putting import put_documents
+from mbat.records import Record
 from mbat.rewriting import compact_index
-from mbat.sources import Record
 from mbat_indexes import KINDS
 from tests.test_index import COUNTRIES, NAMES
 

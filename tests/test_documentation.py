@@ -97,6 +97,15 @@ def test_a_session_prints_what_is_shown(page: str, count: int, tmp_path: Path) -
         assert run.stdout == shown
 
 
+def test_the_plan_for_a_billion_documents_has_the_figures_of_its_script() -> None:
+    page = (ROOT / "docs/billion.md").read_text(encoding="utf-8")
+    plans = re.search("<!-- plan -->\n(.*)<!-- plan: --dim 256 -->\n.*?\n\n(.*)<!-- /plan -->", page, re.DOTALL)
+    assert plans is not None
+    for options, shown in zip([[], ["--dim", "256"]], plans.groups(), strict=True):
+        command = [sys.executable, str(ROOT / "examples/plan.py"), *options]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == shown.strip()
+
+
 def test_code_comes_before_line_25_of_the_readme() -> None:
     assert "```sh" in README.splitlines()[:25]
 
@@ -105,6 +114,7 @@ EXAMPLES = {
     "anomalies.py": ["DELETE", "9000", "panic"],
     "classify.py": ["Right for 9"],
     "few_labels.py": ["18 labels by hand, 175 spread from them"],
+    "plan.py": ["| build the index | 4.10 TB | 2.18 TB |"],
     "quickstart.py": ["Paraguay", "Helsinki"],
     "regress.py": ["five folds: 0.4"],
     "torch_dataset.py": ["Epoch 5"],

@@ -18,7 +18,7 @@ from mbat import durable
 from mbat.building import build_index
 from mbat.manifest import Manifest
 from mbat.putting import drop_documents, put_documents
-from mbat.sources import Record
+from mbat.records import Record
 from mbat.writable_store import WritableStore
 from tests.crashing import BEFORE, ENCODER, STEPS
 

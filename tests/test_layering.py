@@ -34,6 +34,7 @@ HOMES = {
     "sqlite3": {"database.py", "store.py", "writable_store.py"},
     "pickle": set(),
     "pymilvus": set(),  # mbat/milvus/connecting.py imports it as an extra
+    "ray": {"datasets.py"},  # its types; Ray itself is in mbat/ray/library.py
     "sklearn": {"sklearn.py"},
     "pandas": set(),
     "polars": set(),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mbat.addresses import is_collection, shown
-from mbat.sources import STANDARD_INPUT, OnError, Reader
+from mbat.records import OnError
+from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     any_index_option,
     find_folder,
@@ -18,7 +19,6 @@ from mbat_cli.options import (
     id_field_option,
     index_option,
     input_options,
-    located,
     tell_of_kind,
     working,
 )

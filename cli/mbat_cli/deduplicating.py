@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mbat.errors import SourceError
-from mbat.sources import OnError, Reader, Record
+from mbat.records import OnError, Record
+from mbat.sources import Reader, located
 from mbat_cli.duplicates_shown import print_groups, print_kept, print_pairs, tell_of_duplicates
 from mbat_cli.options import (
     config_option,
     find_folder,
     index_option,
-    located,
     new_encoder,
     on_error_option,
     warn_of_unmatched_fields,

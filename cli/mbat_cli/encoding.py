@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from mbat.errors import DocumentError, MbatError, SourceError
-from mbat.sources import OnError, Reader, Record
+from mbat.errors import MbatError
+from mbat.records import OnError, Record
+from mbat.sources import Reader, located
 from mbat_cli.documents import one_line
+from mbat_cli.encoding_on_ray import encode_on_ray
 from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
 from mbat_cli.vector_files import VectorFile, check_output, vector_file
@@ -32,11 +34,26 @@ Batches = Iterable[tuple["Documents", list[str | None]]]
     "--output",
     required=True,
     metavar="VECTORS",
-    help="The file to write, float32, a row each: .npy, or .parquet with the columns vector and, with --id-field, id.",
+    help="The file to write, float32, a row each: .npy, or .parquet with the columns vector and, with --id-field, id. "
+    "With --engine ray the folder, new or empty, for .parquet files of id, vector and document.",
 )
 @click.option("--id-field", metavar="PATH", help="Field that holds each document's id, as a.b, for a .parquet output.")
 @config_option
 @click.option("--encoder", "encoder_folder", metavar="FOLDER", help="An index, or a folder written by Encoder.save.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="This process, or workers of Ray, on one machine or many; see docs/ray.md.",
+)
+@click.option("--address", metavar="ADDRESS", help="With --engine ray: a cluster, as of ray.init, else this machine.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --engine ray: how many workers, else as many as there are processors. The result is the same.",
+)
 def encode(
     files: tuple[str, ...],
     on_error: OnError,
@@ -44,22 +61,29 @@ def encode(
     id_field: str | None,
     config: str | None,
     encoder_folder: str | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
 ) -> None:
-    """Write the vectors of the documents in FILE... to a NumPy or Parquet file.
+    """Write the vectors of the documents in FILE... to a NumPy or Parquet file, or on Ray to a folder.
 
     Without --encoder a new encoder is fitted on the documents. Rows are in the order of the documents; a left-out
     document has no row. FILE is as for mbat index; Parquet files alone are read quickest.
     """
     path = Path(output)
-    check_output(path, id_field)
     if config is not None and encoder_folder is not None:
         raise click.UsageError("Give --config, for a new encoder, or --encoder, and not both.")
+    if engine == "ray":
+        encode_on_ray(files, path, id_field, on_error, (config, encoder_folder), address, workers)
+        return
+    if address is not None or workers is not None:
+        raise click.UsageError("--address and --workers are for --engine ray.")
+    check_output(path, id_field)
     reader = Reader(files, id_field, on_error)
     progress = ProgressLine()
     try:
-        rows = _write(path, reader, config, encoder_folder, id_field, progress)
-    except DocumentError as error:
-        raise SourceError(f"{reader.where(error.position or 0)}, at {error.path}: {error.reason}.") from error
+        with located(reader):
+            rows = _write(path, reader, config, encoder_folder, id_field, progress)
     except OSError as error:
         raise MbatError(f"The vectors cannot be written to {path}: {error.strerror or error}.") from error
     finally:

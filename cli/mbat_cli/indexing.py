@@ -8,12 +8,12 @@ from typing import Final
 
 import click
 
-from mbat.sources import STANDARD_INPUT, OnError, Reader
+from mbat.records import OnError
+from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     config_option,
     id_field_option,
     input_options,
-    located,
     new_encoder,
     tell_of_kind,
     warn_of_unmatched_fields,

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from mbat.addresses import folder_of, is_collection
-from mbat.errors import DocumentError, IndexNotFoundError, ParameterError, SourceError
-from mbat.sources import Reader
+from mbat.errors import IndexNotFoundError, ParameterError
 from mbat_cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -82,17 +81,6 @@ def workers_option(command: F) -> F:
         metavar="N",
         help="Processes that fit and encode; worth their start from some 100,000 documents on. The result is the same.",
     )(command)
-
-
-@contextmanager
-def located(reader: Reader) -> Iterator[None]:
-    """Say in which file and line a document is that cannot be encoded."""
-    try:
-        yield
-    except DocumentError as error:
-        if error.position is None:
-            raise
-        raise SourceError(f"{reader.where(error.position)}, at {error.path}: {error.reason}.") from error
 
 
 @contextmanager

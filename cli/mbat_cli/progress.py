@@ -9,6 +9,7 @@ from typing import Final
 _INTERVAL: Final = 0.2
 _STAGES: Final = {
     "read": "Reading and fitting",
+    "count": "Counting",
     "encode": "Encoding",
     "compare": "Comparing",
     "check": "Checking",

@@ -9,7 +9,7 @@ import click
 
 from mbat.addresses import Address, address_of, folder_of
 from mbat.milvus.kinds import DEFAULT_KIND, KINDS
-from mbat.sources import OnError
+from mbat.records import OnError
 from mbat_cli.options import find_index, index_option, on_error_option, working
 
 if TYPE_CHECKING:

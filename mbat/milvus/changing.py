@@ -17,8 +17,8 @@ from mbat.errors import DocumentError, ParameterError
 from mbat.milvus.collection import Collection, check_row
 from mbat.progress import Progress
 from mbat.putting import Changes, distinct, same_document
+from mbat.records import Record
 from mbat.refusals import foreign
-from mbat.sources import Record
 
 Row = tuple[str, Any]
 """The id of a document, and the document."""

@@ -20,9 +20,9 @@ from mbat.milvus.searching import MilvusSearch
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.putting import Changes
+from mbat.records import Record
 from mbat.refusals import foreign
 from mbat.searching import Hit, Request, Searcher
-from mbat.sources import Record
 
 
 class MilvusIndex(Index):

@@ -21,7 +21,7 @@ from mbat.milvus.kinds import DEFAULT_KIND, kind_of
 from mbat.milvus.looking import Pushed, Rows, look_again, vectors_of
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
-from mbat.sources import OnError
+from mbat.records import OnError
 
 _TOGETHER: Final = 2048
 """Rows that are written, and looked for, together."""
