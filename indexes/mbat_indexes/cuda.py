@@ -1,0 +1,92 @@
+"""What the CUDA runtime says of the GPUs of this machine, asked of the library that FAISS brings along."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+_LIBRARIES: Final = ("libcudart.so.12", "libcudart.so.13")
+_PROPERTIES: Final = {"libcudart.so.12": "cudaGetDeviceProperties_v2", "libcudart.so.13": "cudaGetDeviceProperties"}
+_PROPERTIES_BYTES: Final = 1 << 14  # more than any version fills, the name first
+_DRIVER: Final = "libcuda.so.1"
+
+
+class Gpu(NamedTuple):
+    """A GPU as CUDA sees it.
+
+    Attributes
+    ----------
+    number : int
+        Its number, which ``CUDA_VISIBLE_DEVICES`` may change.
+    name : str
+        Its model.
+    free_bytes, total_bytes : int
+        Memory, now.
+    """
+
+    number: int
+    name: str
+    free_bytes: int
+    total_bytes: int
+
+
+def has_driver() -> bool:
+    """Tell whether the driver of NVIDIA is installed."""
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return False
+    return True
+
+
+def why_no_gpu() -> str:
+    """Return what CUDA says of a machine on which it counts no GPU, in its own words."""
+    runtime = _runtime()
+    if runtime is None:
+        return "the CUDA runtime is not installed"
+    count = ctypes.c_int()
+    status = runtime[0].cudaGetDeviceCount(ctypes.byref(count))
+    return str(runtime[0].cudaGetErrorString(status).decode()) if status else f"it counts {count.value} devices"
+
+
+def gpu(number: int) -> Gpu:
+    """Return what is known of a GPU that is there.
+
+    Raises
+    ------
+    OSError
+        If CUDA cannot say it.
+    """
+    runtime = _runtime()
+    if runtime is None:
+        raise OSError("The CUDA runtime is not installed.")
+    library, name_of_properties = runtime
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    properties = ctypes.create_string_buffer(_PROPERTIES_BYTES)
+    before = ctypes.c_int()
+    _check(library, library.cudaGetDevice(ctypes.byref(before)))
+    try:
+        _check(library, library.cudaSetDevice(number))
+        _check(library, library.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total)))
+        _check(library, getattr(library, name_of_properties)(properties, number))
+    finally:
+        library.cudaSetDevice(before)
+    return Gpu(number, properties.value.decode(), free.value, total.value)
+
+
+@cache
+def _runtime() -> tuple[Any, str] | None:
+    for name in _LIBRARIES:
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        library.cudaGetErrorString.restype = ctypes.c_char_p
+        return library, _PROPERTIES[name]
+    return None
+
+
+def _check(library: Any, status: int) -> None:
+    if status:
+        raise OSError(f"CUDA: {library.cudaGetErrorString(status).decode()}")

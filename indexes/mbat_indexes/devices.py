@@ -1,0 +1,122 @@
+"""Where vectors are searched and indexes built: by the processor, or on GPUs that are there and usable."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mbat_indexes import cuda
+from mbat_indexes.faiss_library import installed_faiss, load_faiss
+from mbat_indexes.protocol import MissingFaissError
+
+_DEVICE: Final = re.compile(r"gpu(?::(\d+(?:,\d+)*))?", re.ASCII)
+_CPU_ONLY: Final = "faiss-cpu"
+_INSTALL: Final = "pip uninstall -y faiss-cpu faiss-gpu; pip install 'mbat[gpu]'"
+
+
+class DeviceError(Exception):
+    """A GPU that was asked for cannot be used; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where to search and to build.
+
+    Attributes
+    ----------
+    gpus : tuple of int
+        Numbers of the GPUs; none is the processor.
+    required : bool
+        Whether it is an error if the vectors cannot be there, for example since they do not fit. Else the processor
+        searches them.
+    memory_bytes : int or None
+        How much of the memory of each GPU may be used at most; None is nearly all that is free.
+    """
+
+    gpus: tuple[int, ...] = ()
+    required: bool = False
+    memory_bytes: int | None = None
+
+
+CPU: Final = Device()
+"""The processor."""
+
+
+def checked_device(text: str) -> None:
+    """Raise ValueError if a text does not name a device; whether it is there is another question."""
+    if text not in ("auto", "cpu"):
+        _numbers(text)
+
+
+def find_device(text: str, memory_bytes: int | None = None) -> Device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    text : str
+        ``cpu``; ``gpu`` for the first GPU, ``gpu:1`` for another, ``gpu:0,1`` for several; or ``auto`` for the first if
+        there is one that can be used, else the processor.
+    memory_bytes : int, optional
+        How much of the memory of each GPU may be used.
+
+    Raises
+    ------
+    ValueError
+        If there is no such name, or `memory_bytes` is no number above 0.
+    DeviceError
+        If a GPU is asked for by name and is not there; the message says what is missing.
+
+    Examples
+    --------
+    >>> find_device("cpu").gpus
+    ()
+    """
+    if memory_bytes is not None and (type(memory_bytes) is not int or memory_bytes < 1):
+        raise ValueError(f"The memory of a GPU that may be used is a number of bytes above 0; {memory_bytes!r} is not.")
+    if text == "cpu":
+        return CPU
+    numbers = None if text == "auto" else _numbers(text)
+    missing = what_is_missing()
+    if missing:
+        if numbers is None:
+            return CPU
+        raise DeviceError(f"No GPU can be used: {missing}")
+    if numbers is None:
+        return Device((0,), False, memory_bytes)
+    count = load_faiss().get_num_gpus()
+    if max(numbers) >= count:
+        there = "is one GPU, number 0" if count == 1 else f"are {count} GPUs, numbers 0 to {count - 1}"
+        raise DeviceError(f"There is no GPU {max(numbers)}: there {there}.")
+    return Device(numbers, True, memory_bytes)
+
+
+def what_is_missing() -> str:
+    """Return what keeps GPUs from being used, and what to do: a sentence, or nothing if there is a GPU."""
+    try:
+        faiss = load_faiss()
+    except MissingFaissError as error:
+        return str(error)
+    installed = installed_faiss()
+    if not hasattr(faiss, "StandardGpuResources"):
+        over = sorted(set(installed) - {_CPU_ONLY})
+        why = f"{_CPU_ONLY} is installed over {over[0]}" if over else "the FAISS that is installed knows no GPU"
+        return f"{why}. Run: {_INSTALL}"
+    if faiss.get_num_gpus() > 0:
+        return ""
+    if not cuda.has_driver():
+        return "FAISS is built for GPUs, but the driver is missing. Install that of NVIDIA, or use --device cpu."
+    return f"FAISS and the driver are there, but no device ({cuda.why_no_gpu()}). See nvidia-smi."
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of the GPUs that a text names."""
+    found = _DEVICE.fullmatch(text) if isinstance(text, str) else None
+    if not found:
+        raise ValueError(
+            f"device is 'auto', 'cpu', 'gpu', or GPUs by number as in 'gpu:0,1'; {text!r} is none of these."
+        )
+    numbers = tuple(map(int, (found[1] or "0").split(",")))
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{text!r} names a GPU twice.")
+    return numbers
