@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ from mbat.paths import Steps
 
 NOTHING: Final = object()
 """Given as a document, where there is none: null is one."""
+
+Lookup = Callable[[Sequence[str]], Mapping[str, Any]]
+"""Returns those documents of an index that have one of some ids, by id."""
 
 ALONE: Final = (1.0,)
 """The signs of a question that is one document."""
@@ -113,20 +116,28 @@ class Explainer:
             yield explanation(account, self._encoder.account(document), agreement, whole)
 
 
-def question(document: Any, liked: Mapping[str, Any], unliked: Mapping[str, Any]) -> Question:
+def question(document: Any, liked: Sequence[str], unliked: Sequence[str], lookup: Lookup) -> Question:
     """Return the question for documents like a document and some by their ids, and unlike others.
 
     Raises
     ------
     ParameterError
-        If there is nothing to be like or unlike.
+        If there is nothing to be like or unlike, or no document has one of the ids.
     """
+    ids = list(dict.fromkeys(liked)), list(dict.fromkeys(unliked))
     given = [] if document is NOTHING else [document]
-    documents = [*given, *liked.values(), *unliked.values()]
+    documents = [*given, *(one for some in ids for one in _by_ids(some, lookup))]
     if not documents:
         raise ParameterError("Give a document to search for, or ids of documents to be like or unlike.")
-    signs = (1.0,) * (len(given) + len(liked)) + (-1.0,) * len(unliked)
-    return Question(documents, signs, [*liked, *unliked])
+    signs = (1.0,) * (len(given) + len(ids[0])) + (-1.0,) * len(ids[1])
+    return Question(documents, signs, [*ids[0], *ids[1]])
+
+
+def _by_ids(ids: Sequence[str], lookup: Lookup) -> list[Any]:
+    found = lookup(ids)
+    if missing := [one for one in ids if one not in found]:
+        raise ParameterError(f"There is no document with the id {missing[0]!r} to be like or unlike.")
+    return [found[one] for one in ids]
 
 
 def question_vectors(questions: Sequence[Question], encoder: Encoder) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mbat.distinct import Distinct, distinct_vectors
 from mbat.errors import MbatError, ParameterError
-from mbat.index import Index
+from mbat.folder_index import FolderIndex
 from mbat.pairs import Pairs, similar_pairs
 from mbat.progress import Progress, silent
 
@@ -162,13 +162,13 @@ def check_threshold(threshold: float) -> None:
 
 
 def find_duplicates(
-    index: Index, threshold: float = SUGGESTED, ignore: Iterable[str] = (), *, progress: Progress = silent
+    index: FolderIndex, threshold: float = SUGGESTED, ignore: Iterable[str] = (), *, progress: Progress = silent
 ) -> Duplicates:
     """Find all pairs of documents of an index whose score is at least a threshold, whatever its kind.
 
     Parameters
     ----------
-    index : Index
+    index : FolderIndex
     threshold : float
         Above 0, up to 1.
     ignore : iterable of paths
@@ -186,6 +186,7 @@ def find_duplicates(
     Examples
     --------
     >>> import tempfile
+    >>> from mbat import Index
     >>> names = [{"name": "Ann Lee"}, {"name": "Bob Roy"}, {"name": "ann lee"}]
     >>> with Index.create(tempfile.mkdtemp() + "/names.mbat", names) as index:
     ...     [group.ids for group in find_duplicates(index).groups()]

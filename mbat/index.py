@@ -1,35 +1,33 @@
-"""The index: documents, their vectors and the encoder that made them, in one folder."""
+"""What any index is to its user: documents, searched by the vectors that an encoder makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-import orjson
-
-from mbat.asking import ALONE, NOTHING, Question, question
-from mbat.building import build_index
+from mbat.asking import ALONE, NOTHING, Lookup, Question, question
 from mbat.complaints import several
-from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
 from mbat.given import check_device, checked_ids, records_of
-from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
-from mbat.putting import Changes, drop_documents, put_documents
-from mbat.reading import FolderReader, View
-from mbat.rewriting import compact_index, rebuild_index
-from mbat.searching import Hit, Searcher, documents_by_ids, request_of
-from mbat.store import Stored
+from mbat.putting import Changes
+from mbat.searching import Hit, Request, request_of
+from mbat.sources import Record
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from mbat.folder_index import FolderIndex
+
+Ask = Callable[[Lookup], Sequence[Question]]
+"""Returns the questions to an index, given what looks its documents up."""
 
 
-class Index:
-    """Documents in a folder, searched by their vectors.
+class Index(ABC):
+    """Documents, searched by their vectors.
 
     Make one with `create`, open one with `open`; close it, or use it as a context manager.
 
@@ -43,11 +41,6 @@ class Index:
     ['bob']
     """
 
-    def __init__(self, path: Path, text: TextFunction | None = None) -> None:
-        self.path, self._text = path.absolute(), text  # the current folder may become another
-        self._reader = FolderReader(self.path, text)
-        self._searcher = Searcher()
-
     @classmethod
     def create(
         cls,
@@ -60,8 +53,8 @@ class Index:
         overwrite: bool = False,
         *,
         progress: Progress = silent,
-    ) -> Self:
-        """Make an index of documents and open it.
+    ) -> FolderIndex:
+        """Make an index of documents, in a folder, and open it.
 
         Parameters
         ----------
@@ -96,15 +89,18 @@ class Index:
         IndexFolderError
             If the folder cannot be written. In each case nothing has changed.
         """
+        from mbat.building import build_index
+        from mbat.folder_index import FolderIndex
+
         check_device(device)
         if not isinstance(encoder, Encoder | None):
             raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
         build_index(Path(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress)
         embedder = None if encoder is None else encoder.embedder
-        return cls.open(path, device, text=None if embedder is None else embedder.function)
+        return FolderIndex.open(path, device, text=None if embedder is None else embedder.function)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Self:
+    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Index:
         """Open an index.
 
         What other processes change is seen from the next call on.
@@ -127,19 +123,63 @@ class Index:
         ParameterError
             If the text embedder is missing, or is one too many.
         """
-        check_device(device)
-        Manifest.read(Path(path))  # says it in the words given if there is none
-        return cls(Path(path), text)
+        from mbat.folder_index import FolderIndex
+
+        return FolderIndex.open(path, device, text=text)
 
     @classmethod
     def repair(
         cls, path: str | PathLike[str], *, text: TextFunction | None = None, progress: Progress = silent
-    ) -> Self:
+    ) -> FolderIndex:
         """Make anew what can be made of an index's documents, and open it; see `mbat.repairing.repair_index`."""
+        from mbat.folder_index import FolderIndex
         from mbat.repairing import repair_index
 
         repair_index(Path(path), progress, text)
-        return cls.open(path, text=text)
+        return FolderIndex.open(path, text=text)
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the index is."""
+
+    @property
+    @abstractmethod
+    def encoder(self) -> Encoder:
+        """The encoder that made the vectors."""
+
+    @property
+    @abstractmethod
+    def id_field(self) -> str | None:
+        """The path of the field that the ids are from, None if they are from no field."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open; the index can be used no more."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of documents."""
+
+    @abstractmethod
+    def __contains__(self, one: object) -> bool:
+        """Tell whether a document has this id."""
+
+    @abstractmethod
+    def put(self, records: Iterable[Record], replacing: bool, progress: Progress = silent) -> Changes:
+        """Add records, or put them in the place of those that have their ids; for what is read from files."""
+
+    @abstractmethod
+    def _documents(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return those documents that have one of some ids, by id."""
+
+    @abstractmethod
+    def _answer(self, ask: Ask, request: Request) -> list[list[Hit]]:
+        """Return the hits of each question."""
+
+    @abstractmethod
+    def _drop(self, ids: Iterable[str]) -> int:
+        """Delete documents and return how many there were."""
 
     def __enter__(self) -> Self:
         """Return the index."""
@@ -149,40 +189,9 @@ class Index:
         """Close the index."""
         self.close()
 
-    def close(self) -> None:
-        """Close the files; the index can be used no more."""
-        self._reader.end()
-
-    def read(self, action: Callable[[View], T]) -> T:
-        """Return what an action makes of the index at one moment; for what works on the whole of it."""
-        return self._reader.read(action)
-
-    @property
-    def content(self) -> Content:
-        """What the index holds, besides the documents."""
-        return self._reader.read(lambda view: view.content)
-
-    @property
-    def manifest(self) -> Manifest:
-        """Format and version of the folder."""
-        return self._reader.read(lambda view: view.manifest)
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder that made the vectors."""
-        return self._reader.read(lambda view: view.encoder)
-
-    def __len__(self) -> int:
-        """Return the number of documents."""
-        return self.content.documents
-
-    def __contains__(self, one: object) -> bool:
-        """Tell whether a document has this id."""
-        return self._reader.read(lambda view: one in view.store)
-
     def __repr__(self) -> str:
-        """Name the folder and how many documents it holds."""
-        return f"<Index {str(self.path)!r}: {len(self):,} documents>"
+        """Name the place and how many documents are in it."""
+        return f"<Index {self.place!r}: {len(self):,} documents>"
 
     def get(self, one: str) -> Any:
         """Return the document with an id.
@@ -195,22 +204,7 @@ class Index:
             If the id is no string.
         """
         ids = list(checked_ids([one]))
-        found = self._reader.read(lambda view: view.store.found(ids))
-        if one not in found:
-            raise KeyError(one)
-        return orjson.loads(found[one].text)
-
-    def documents(self) -> Iterator[Any]:
-        """Yield all documents, in the order they came; what changes meanwhile is not seen."""
-        return (document for _, document in self.items())
-
-    def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield the id and document of all, in the order they came; what changes meanwhile is not seen."""
-        return ((stored.id, orjson.loads(stored.text)) for stored in self.stored())
-
-    def stored(self) -> Iterator[Stored]:
-        """Yield all documents as the JSON texts they came as, like `items`."""
-        return self._reader.documents()
+        return self._documents(ids)[one]
 
     def add(
         self, documents: Iterable[Any], ids: Iterable[str] | None = None, *, progress: Progress = silent
@@ -249,7 +243,7 @@ class Index:
         >>> index.add(["three"]).added, index.get("2")
         (1, 'three')
         """
-        return put_documents(self.path, records_of(documents, ids, True), self.encoder, False, progress)
+        return self.put(records_of(documents, ids, True), False, progress)
 
     def upsert(self, documents: Iterable[Any], ids: Iterable[str], *, progress: Progress = silent) -> Changes:
         """Add documents, or put them in the place of those that have their ids, as one change.
@@ -280,7 +274,7 @@ class Index:
         """
         if ids is None:
             raise ParameterError("upsert needs the ids of the documents; add numbers those that have none.")
-        return put_documents(self.path, records_of(documents, ids, True), self.encoder, True, progress)
+        return self.put(records_of(documents, ids, True), True, progress)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete documents, as one change, and return how many there were.
@@ -304,24 +298,7 @@ class Index:
         >>> index.delete(["a", "x"]), len(index)
         (1, 1)
         """
-        self._reader.check_open()
-        return drop_documents(self.path, checked_ids(ids))
-
-    def compact(self, *, progress: Progress = silent) -> bool:
-        """Give the space of deleted and replaced documents back; see `mbat.rewriting.compact_index`."""
-        return compact_index(self.path, self.encoder, progress)
-
-    def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
-        """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
-        self._reader.check_open()
-        rebuild_index(self.path, kind, refit, progress, self._text)
-
-    def verify(self) -> list[str]:
-        """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
-        from mbat.verifying import verify_index
-
-        self._reader.check_open()
-        return verify_index(self.path, self._text)
+        return self._drop(checked_ids(ids))
 
     def search(
         self,
@@ -378,11 +355,10 @@ class Index:
         request = request_of(k, where, weights, ignore, explain, effort)
         liked, unliked = list(checked_ids(like)), list(checked_ids(unlike))
 
-        def find(view: View) -> list[list[Hit]]:
-            asked = question(document, documents_by_ids(view, liked), documents_by_ids(view, unliked))
-            return self._searcher.search(view, [asked], request)
+        def ask(lookup: Lookup) -> Sequence[Question]:
+            return [question(document, liked, unliked, lookup)]
 
-        return self._reader.read(find)[0]
+        return self._answer(ask, request)[0]
 
     def search_batch(
         self,
@@ -398,4 +374,4 @@ class Index:
         """Find the documents most like each of several; see `search`."""
         request = request_of(k, where, weights, ignore, explain, effort)
         questions = [Question([document], ALONE) for document in several(documents)]
-        return self._reader.read(lambda view: self._searcher.search(view, questions, request))
+        return self._answer(lambda _: questions, request)

@@ -19,7 +19,7 @@ from mbat.picking import values_at
 from mbat.terminal import cut, printable
 
 if TYPE_CHECKING:
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
 Method = Literal["pca", "umap"]
 
@@ -80,12 +80,12 @@ class Map:
         return sorted(found, key=lambda one: (-found[one], one))
 
 
-def map_of(index: Index, colour: str | None = None, method: Method = "pca", sample: int | None = None) -> Map:
+def map_of(index: FolderIndex, colour: str | None = None, method: Method = "pca", sample: int | None = None) -> Map:
     """Return the documents of an index on a plane; the same index gives the same map.
 
     Parameters
     ----------
-    index : Index
+    index : FolderIndex
     colour : str, optional
         The path of a field. Where there are several values the first counts.
     method : {"pca", "umap"}

@@ -20,7 +20,7 @@ from mbat.segments import Segments, load_segments
 from mbat.store import Store
 
 if TYPE_CHECKING:
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
     from mbat.reading import View
 
 BUILD_QUERIES: Final = 100
@@ -78,12 +78,12 @@ def measured_recall(folder: Path, store: Store, encoder: Encoder, segments: tupl
     return _recall(loaded, rows, encoder.encode(documents), None)
 
 
-def evaluate(index: Index, queries: int = 1000, effort: float | None = None) -> Evaluation:
+def evaluate(index: FolderIndex, queries: int = 1000, effort: float | None = None) -> Evaluation:
     """Search for documents of an index, sampled at random, and compare with what an exact search finds.
 
     Parameters
     ----------
-    index : Index
+    index : FolderIndex
     queries : int
         How many documents to search for.
     effort : float, optional

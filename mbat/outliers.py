@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mbat.errors import ParameterError
 from mbat.explaining import Part, own_parts
+from mbat.folder_index import FolderIndex
 from mbat.given import check_search
-from mbat.index import Index
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import View
@@ -70,13 +70,13 @@ class Outlier:
 
 
 def find_outliers(
-    index: Index, k: int = 10, neighbours: int = 5, *, effort: float | None = None, progress: Progress = silent
+    index: FolderIndex, k: int = 10, neighbours: int = 5, *, effort: float | None = None, progress: Progress = silent
 ) -> list[Outlier]:
     """Find the documents of an index that are least like their nearest neighbours.
 
     Parameters
     ----------
-    index : Index
+    index : FolderIndex
         Searched by its own kind: one that may miss neighbours may take a document for odder than it is.
     k : int
         How many to find.
@@ -100,6 +100,7 @@ def find_outliers(
     Examples
     --------
     >>> import tempfile
+    >>> from mbat import Index
     >>> names = [{"name": "Ann Lee"}, {"name": "Ann Li"}, {"name": "Anne Lee"}, {"title": 3}]
     >>> with Index.create(tempfile.mkdtemp() + "/names.mbat", names) as index:
     ...     [(outlier.id, outlier.fields[0].path) for outlier in find_outliers(index, k=1, neighbours=2)]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import numpy as np
+from numpy.typing import NDArray
 
 from mbat.asking import Explainer, Question, Weights, question_vectors
 from mbat.encoder import Encoder
-from mbat.errors import ParameterError
 from mbat.explaining import Explanation, Part
 from mbat.given import check_search
-from mbat.reading import View
-from mbat.sealing import damaged
 
 if TYPE_CHECKING:
-    from mbat.filtering import FilteredSearch
     from mbat.filters import Filter
 
 
@@ -79,49 +76,40 @@ def _parsed(where: str) -> Filter:
     return parse_filter(where)
 
 
-def documents_by_ids(view: View, ids: Sequence[str]) -> dict[str, Any]:
-    """Return documents of an index by their ids, or raise ParameterError if one is not there."""
-    stored = view.store.found(ids)
-    if missing := [one for one in ids if one not in stored]:
-        raise ParameterError(f"There is no document with the id {missing[0]!r} to be like or unlike.")
-    return {one: orjson.loads(stored[one].text) for one in ids}
+Nearest = Callable[[NDArray[np.float32], int, Request], list[list[Hit]]]
+"""Returns so many of the best documents of an index for each vector, best first."""
 
 
 class Searcher:
-    """Answers questions from views of one index, and remembers what the next may need again."""
+    """Answers questions to one index, and remembers what the next may need again."""
 
     def __init__(self) -> None:
-        self._filtered: FilteredSearch | None = None
         self._weighed: tuple[Encoder, Weights, Encoder] | None = None
 
-    def search(self, view: View, questions: Sequence[Question], request: Request) -> list[list[Hit]]:
-        """Return the hits of each question, best first."""
+    def search(
+        self, encoder: Encoder, nearest: Nearest, questions: Sequence[Question], request: Request
+    ) -> list[list[Hit]]:
+        """Return the hits of each question, best first.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            That of the documents.
+        nearest : callable
+            Finds documents by vectors.
+        questions : sequence of Question
+        request : Request
+        """
         if not questions:
             return []
-        encoder = self._encoder(view.encoder, request.weights)
-        passed_over = view.store.found(sorted({one for question in questions for one in question.passed_over}))
-        vectors = question_vectors(questions, encoder)
-        wanted = request.k + len(passed_over)
-        if request.where is None:
-            scores, rows = view.segments.search(vectors, wanted, request.effort)
-        else:
-            scores, rows = self._filter_search().search(view, vectors, wanted, request.effort, request.where)
-        skipped = {stored.row for stored in passed_over.values()}
-        answers = [
-            [(score, row) for score, row in zip(*pair, strict=True) if row >= 0 and row not in skipped][: request.k]
-            for pair in zip(scores.tolist(), rows.tolist(), strict=True)
-        ]
-        hits = _hits(view, answers)
+        vectors = question_vectors(questions, self._encoder(encoder, request.weights))
+        passed_over = {one for question in questions for one in question.passed_over}
+        found = nearest(vectors, request.k + len(passed_over), request)
+        hits = [[_bounded(hit) for hit in line if hit.id not in passed_over][: request.k] for line in found]
         if not request.explain:
             return hits
-        explainer = Explainer(request.weights, view.encoder)
+        explainer = Explainer(request.weights, encoder)
         return [_explained(explainer, *pair) for pair in zip(questions, hits, strict=True)]
-
-    def _filter_search(self) -> FilteredSearch:
-        from mbat.filtering import FilteredSearch
-
-        self._filtered = self._filtered or FilteredSearch()
-        return self._filtered
 
     def _encoder(self, encoder: Encoder, weights: Weights) -> Encoder:
         """Return the encoder for questions: the one of the last search, if that was the same."""
@@ -131,15 +119,9 @@ class Searcher:
         return known[2]
 
 
-def _hits(view: View, answers: Sequence[Sequence[tuple[float, int]]]) -> list[list[Hit]]:
-    rows = sorted({row for found in answers for _, row in found})
-    stored = view.store.by_rows(rows)
-    if missing := set(rows) - set(stored):
-        raise damaged(view.manifest.database, f"it has a vector for row {min(missing)}, and no document")
-    documents = {row: orjson.loads(one.text) for row, one in stored.items()}
-    return [
-        [Hit(stored[row].id, min(max(score, -1.0), 1.0), documents[row]) for score, row in found] for found in answers
-    ]
+def _bounded(hit: Hit) -> Hit:
+    """Return a hit whose score is a cosine in spite of rounding."""
+    return replace(hit, score=min(max(hit.score, -1.0), 1.0))
 
 
 def _explained(explainer: Explainer, question: Question, hits: Sequence[Hit]) -> list[Hit]:

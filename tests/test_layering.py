@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"mbat": ROOT / "mbat", "mbat_indexes": ROOT / "indexes/mbat_indexes", "mbat_cli": ROOT / "cli/mbat_cli"}
-FILES = {path: name for name, folder in PACKAGES.items() for path in sorted(folder.glob("*.py"))}
+FILES = {path: name for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))}
 
 
 def imports(path: Path) -> set[str]:

@@ -71,10 +71,10 @@ def delete(ids: tuple[str, ...], index_path: str | None) -> None:
 @index_option
 def compact(index_path: str | None) -> None:
     """Give the space of deleted and replaced documents back."""
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
     path = find_index(index_path)
-    with Index.open(path) as index:
+    with FolderIndex.open(path) as index:
         before = folder_bytes(path)
         with working() as progress:
             given_back = index.compact(progress=progress)
@@ -103,15 +103,14 @@ def rebuild(index_path: str | None, kind: str | None, refit: bool) -> None:
 
 def _put(path: Path, files: tuple[str, ...], on_error: OnError, id_field: str | None, replacing: bool) -> None:
     from mbat.index import Index
-    from mbat.putting import put_documents
 
     with Index.open(path) as index:
-        field = id_field or index.content.id_field
+        field = id_field or index.id_field
         if replacing and field is None:
             raise click.UsageError("upsert needs to know the documents' ids: name their field with --id-field PATH.")
         reader = Reader(files, field, on_error)
         with located(reader), working() as progress:
-            changes = put_documents(path, reader, index.encoder, replacing, progress)
+            changes = index.put(reader, replacing, progress)
         _tell(path, changes, replacing, reader.skipped)
         _advise(index.encoder.statistics.documents, len(index))
 

@@ -15,7 +15,8 @@ from mbat_cli.options import find_index, index_option
 from mbat_cli.printing import print_number, print_values, wants_table
 
 if TYPE_CHECKING:
-    from mbat import Encoder, Index, Number
+    from mbat import Encoder, Number
+    from mbat.folder_index import FolderIndex
 
 _MOST_VALUES: Final = 10_000
 _RANKED: Final = 10
@@ -51,9 +52,9 @@ def decode(
     """
     if sum(one is not None for one in (like, document, vector)) != 1:
         raise click.UsageError("Say which vector to read: with one of --like ID, --document JSON, --vector FILE.npy.")
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
-    with Index.open(find_index(index_path)) as index:
+    with FolderIndex.open(find_index(index_path)) as index:
         encoder = index.encoder
         held = _vector(index, encoder, like, document, vector)
         values = _values(index, path)
@@ -70,7 +71,7 @@ def decode(
     print_values(ranked[: k or _RANKED], wants_table(as_json))
 
 
-def _values(index: Index, path: str) -> list[Any]:
+def _values(index: FolderIndex, path: str) -> list[Any]:
     """Return the values that documents have at a path."""
     from mbat.decoding import distinct_values, point_around
     from mbat.paths import format_path, parse_path
@@ -107,7 +108,7 @@ def _warn_of_chance(best: float, dim: int) -> None:
 
 
 def _vector(
-    index: Index, encoder: Encoder, like: str | None, document: str | None, vector: str | None
+    index: FolderIndex, encoder: Encoder, like: str | None, document: str | None, vector: str | None
 ) -> NDArray[np.floating[Any]]:
     if vector is not None:
         return _read(Path(vector))

@@ -28,10 +28,10 @@ from mbat_cli.options import (
 from mbat_cli.printing import wants_table
 
 if TYPE_CHECKING:
-    from mbat import Index
     from mbat.differences import Difference
     from mbat.duplicates import Duplicates, Pair
     from mbat.explaining import Account
+    from mbat.folder_index import FolderIndex
 
 _ACCOUNTS: Final = 256
 
@@ -148,13 +148,13 @@ def _source(
 
 
 @contextmanager
-def _opened(where: Reader | str | None, config: str | None) -> Iterator[tuple[Index, list[str] | None]]:
+def _opened(where: Reader | str | None, config: str | None) -> Iterator[tuple[FolderIndex, list[str] | None]]:
     """Open the index, or one that is made of the files and gone afterwards, and what its documents are called if so."""
     from mbat.building import build_index
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
     if not isinstance(where, Reader):
-        with Index.open(find_index(where)) as index:
+        with FolderIndex.open(find_index(where)) as index:
             yield index, None
         return
     labels: list[str] = []
@@ -166,7 +166,7 @@ def _opened(where: Reader | str | None, config: str | None) -> Iterator[tuple[In
         warn_of_unmatched_fields(encoder)
         if where.skipped:
             click.echo(f"Note: {where.skipped:,} broken documents were left out.", err=True)
-        with Index.open(path) as index:
+        with FolderIndex.open(path) as index:
             yield index, labels
 
 
@@ -179,7 +179,7 @@ def _numbered(reader: Reader, labels: list[str]) -> Iterator[Record]:
 
 def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | str | None, table: bool) -> None:
     """Print what a file of pairs holds by a higher threshold."""
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
     from mbat.pair_files import load_pairs
 
     found = load_pairs(stored)
@@ -192,18 +192,18 @@ def _regroup(stored: Path, threshold: float | None, show: str, where: Reader | s
         labels: list[str] = []
         print_kept(((labels[-1], record.text) for record in _numbered(where, labels)), found)
     else:
-        with Index.open(find_index(where)) as index:
+        with FolderIndex.open(find_index(where)) as index:
             print_kept(_texts(index, None), found)
     tell_of_duplicates(found)
 
 
-def _texts(index: Index, labels: list[str] | None) -> Iterator[tuple[str, bytes]]:
+def _texts(index: FolderIndex, labels: list[str] | None) -> Iterator[tuple[str, bytes]]:
     """Yield what documents are called, and their texts."""
     for position, stored in enumerate(index.stored()):
         yield stored.id if labels is None else labels[position], stored.text
 
 
-def _documents(index: Index, found: Duplicates) -> Callable[[int], Any]:
+def _documents(index: FolderIndex, found: Duplicates) -> Callable[[int], Any]:
     """Return what returns the document at a position of those in pairs."""
 
     def document(position: int) -> Any:
@@ -217,7 +217,7 @@ def _documents(index: Index, found: Duplicates) -> Callable[[int], Any]:
 
 
 def _differing(
-    index: Index, ignore: tuple[str, ...], document: Callable[[int], Any]
+    index: FolderIndex, ignore: tuple[str, ...], document: Callable[[int], Any]
 ) -> Callable[[Pair], Sequence[Difference]]:
     """Return what tells the fields that the documents of a pair differ in."""
     from mbat.differences import differences
@@ -231,7 +231,7 @@ def _differing(
     return lambda pair: differences(*map(account, pair.positions))
 
 
-def _warn_of_unmatched(index: Index, ignore: tuple[str, ...]) -> None:
+def _warn_of_unmatched(index: FolderIndex, ignore: tuple[str, ...]) -> None:
     known = index.encoder.unmatched_fields()
     for path in index.encoder.weigh({}, ignore).unmatched_fields():
         if path not in known:

@@ -24,10 +24,10 @@ def evaluate(
     Documents sampled from it are searched for. Recall is the share of the nearest, and of the ten nearest, that a
     search finds, of those that a comparison with every vector finds.
     """
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
     from mbat.measuring import evaluate as evaluated
 
-    with Index.open(named_index(name, index_path)) as index:
+    with FolderIndex.open(named_index(name, index_path)) as index:
         told = evaluated(index, queries, effort).plain()
     if as_json or (as_json is None and not sys.stdout.isatty()):
         sys.stdout.buffer.write(orjson.dumps(told) + b"\n")

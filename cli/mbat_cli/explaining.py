@@ -97,4 +97,4 @@ def _document(text: str, index: Index | None) -> Any:
     try:
         return index.get(text)
     except KeyError:
-        raise SourceError(f"There is no document with the id {text!r} in {index.path}.") from None
+        raise SourceError(f"There is no document with the id {text!r} in {index.place}.") from None

@@ -34,13 +34,13 @@ def info(index_path: str | None, as_json: bool | None) -> None:
 
 def _index(index_path: str | None) -> dict[str, Any] | None:
     from mbat.errors import IndexNotFoundError
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
 
     try:
         path = find_index(index_path)
     except IndexNotFoundError:
         return None
-    with Index.open(path) as index:
+    with FolderIndex.open(path) as index:
         content = index.content
         return {
             "path": str(path),

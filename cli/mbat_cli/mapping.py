@@ -45,11 +45,11 @@ def draw_map(
       mbat map -o map.html --colour seller.country
       mbat map docs.mbat -o map.png --method umap
     """
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
     from mbat.mapping import map_of
     from mbat.pictures import map_chart, save_picture
 
-    with Index.open(named_index(name, index_path)) as index:
+    with FolderIndex.open(named_index(name, index_path)) as index:
         drawn = map_of(index, colour, method, sample)
     if len(drawn.ids) < drawn.documents:
         click.echo(

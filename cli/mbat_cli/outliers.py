@@ -33,10 +33,10 @@ def outliers(
     The score is the mean of those of the neighbours; the fields are those that the neighbours agree in least, with
     what each costs of that score.
     """
-    from mbat.index import Index
+    from mbat.folder_index import FolderIndex
     from mbat.outliers import find_outliers
 
-    with Index.open(named_index(name, index_path)) as index:
+    with FolderIndex.open(named_index(name, index_path)) as index:
         with working() as progress:
             found = find_outliers(index, k, neighbours, effort=effort, progress=progress)
         documents = len(index)
