@@ -65,6 +65,10 @@ class MissingExtraError(MbatError, ImportError):
     """An optional dependency that is not installed."""
 
 
+class DeviceError(MbatError):
+    """A GPU that was asked for cannot be used."""
+
+
 class IndexFolderError(MbatError):
     """An index folder that cannot be used."""
 

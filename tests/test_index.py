@@ -256,11 +256,6 @@ def test_the_encoder_of_an_index_is_loaded_from_its_folder(made: Path) -> None:
         assert Encoder.load(made) == index.encoder
 
 
-def test_a_device_that_is_not_there_is_refused(made: Path) -> None:
-    with pytest.raises(mbat.ParameterError, match="device is 'auto' or 'cpu'; 'gpu' is not available"):
-        Index.open(made, device="gpu")
-
-
 def test_an_index_stays_the_same_one_when_the_current_folder_becomes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

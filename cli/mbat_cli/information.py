@@ -60,6 +60,7 @@ def _index(index_path: str | None) -> dict[str, Any] | None:
 
 def _installed() -> dict[str, str]:
     from mbat.building import library_version
+    from mbat_indexes import told_of_gpus
     from mbat_indexes.faiss_library import installed_faiss
 
     faiss = installed_faiss()
@@ -71,4 +72,5 @@ def _installed() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "orjson")},
         "faiss": named or "not installed: pip install 'mbat[cpu]'",
+        "gpus": told_of_gpus(),
     }

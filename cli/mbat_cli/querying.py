@@ -5,19 +5,26 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mbat.errors import SourceError
 from mbat_cli.documents import documents_of_input, parsed_document
-from mbat_cli.options import depth_option, effort_option, find_index, index_option, unmet, warn_of_unmet, weight_options
+from mbat_cli.options import (
+    depth_option,
+    device_options,
+    effort_option,
+    find_index,
+    index_option,
+    unmet,
+    warn_of_unmet,
+    weight_options,
+)
 from mbat_cli.printing import print_hits, print_line, wants_table
 
 if TYPE_CHECKING:
     from mbat import Hit
-
-_BATCH: Final = 64
 
 
 @click.command()
@@ -31,6 +38,7 @@ _BATCH: Final = 64
 @click.option("--explain", is_flag=True, help="Say why each was found, field by field.")
 @depth_option
 @effort_option
+@device_options
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
 def query(
     document: str | None,
@@ -44,6 +52,8 @@ def query(
     explain: bool,
     depth: int | None,
     effort: float | None,
+    device: str,
+    gpu_memory: int | None,
     as_json: bool | None,
 ) -> None:
     """Find the documents most like DOCUMENT.
@@ -74,7 +84,7 @@ def query(
     table = wants_table(as_json)
     alone = NOTHING if document is None or many else parsed_document(document)
     unused = {*weights, *ignore}
-    with Index.open(find_index(index_path)) as opened:
+    with Index.open(find_index(index_path), device, gpu_memory=gpu_memory) as opened:
         if not many:
             hits = opened.search(alone, k, explain=explain, like=like, unlike=unlike, **options)
             print_hits(_grouped(hits, depth), None, table)
@@ -83,7 +93,7 @@ def query(
             warn_of_unmet(unused)
             return
         queries, number = documents_of_input(), 0
-        while batch := list(islice(queries, _BATCH)):
+        while batch := list(islice(queries, opened.batch)):
             for one in batch:
                 unused = unmet(unused, one)
             for hits in opened.search_batch(batch, k, explain=explain, **options):

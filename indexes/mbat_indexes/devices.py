@@ -43,10 +43,11 @@ CPU: Final = Device()
 """The processor."""
 
 
-def checked_device(text: str) -> None:
-    """Raise ValueError if a text does not name a device; whether it is there is another question."""
+def checked_device(text: str) -> str:
+    """Return a text if it names a device, there or not, else raise ValueError."""
     if text not in ("auto", "cpu"):
         _numbers(text)
+    return text
 
 
 def find_device(text: str, memory_bytes: int | None = None) -> Device:
@@ -105,8 +106,22 @@ def what_is_missing() -> str:
     if faiss.get_num_gpus() > 0:
         return ""
     if not cuda.has_driver():
-        return "FAISS is built for GPUs, but the driver is missing. Install that of NVIDIA, or use --device cpu."
+        return "FAISS is built for GPUs, but the driver is missing. Install that of NVIDIA, or use the CPU."
     return f"FAISS and the driver are there, but no device ({cuda.why_no_gpu()}). See nvidia-smi."
+
+
+def told_of_gpus() -> str:
+    """Return which GPUs can be used, or why there is none."""
+    missing = what_is_missing()
+    if missing:
+        return f"none: {missing}"
+    try:
+        gpus = [cuda.gpu(number) for number in range(load_faiss().get_num_gpus())]
+    except OSError as error:
+        return f"{load_faiss().get_num_gpus()}, of which nothing more is known: {error}"
+    return ", ".join(
+        f"{gpu.number}: {gpu.name}, {gpu.free_bytes / 1e9:.1f} of {gpu.total_bytes / 1e9:.1f} GB free" for gpu in gpus
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:

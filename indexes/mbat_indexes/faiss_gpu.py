@@ -7,6 +7,7 @@ or lists for a query, and vectors that do not fit into its memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock
@@ -25,12 +26,6 @@ from mbat_indexes.stored import Mask, Positions, rounding
 MOST: Final = 2048
 """Candidates for a query, and lists to look at, that FAISS can select on a GPU."""
 
-HALF_ROUNDING: Final = 2.0**-10 + 2.0**-19
-"""How far a product of two vectors rounded to float16 may be off, as a part of the product of their norms.
-
-Either vector is off by 2^-11 of its length, and by no more than 2^-25 in each number below 2^-14: the second term.
-"""
-
 _HALF_CANDIDATES: Final = 2
 _SCRATCH_BYTES: Final = 1 << 29
 _PQ_PARTS: Final = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
@@ -40,6 +35,12 @@ _USING: Final = RLock()
 """Held while GPUs are used: the memory in which FAISS works there is for one thread at a time."""
 
 _resources: Final[dict[int, Any]] = {}
+
+_HALF_UNIT: Final = 2.0**-11
+"""How much a float16 may be off by rounding, as a part of it."""
+
+_HALF_LEAST: Final = 2.0**-25
+"""How much one below 2^-14 may be off."""
 
 Placer = Callable[[Any], AbstractContextManager[Any]]
 """Brings a flat FAISS index to where it is to be searched."""
@@ -76,6 +77,12 @@ class Plan(NamedTuple):
 
     half: bool
     shards: bool
+
+
+def half_rounding(dim: int) -> float:
+    """Return how far the product of two vectors of norm 1 may be off when both are rounded to float16."""
+    off = _HALF_UNIT + _HALF_LEAST * math.sqrt(dim)
+    return 2 * off + off * off
 
 
 class GpuFinder:
@@ -124,7 +131,7 @@ class GpuFinder:
         probes = max(1, int(np.ceil(effort * self._lists - 1e-6)))
         if self.placed is None or max(count, probes) > MOST:
             return self._finder.nearest(queries, count, effort, live)
-        with _USING:
+        with _USING, _refusals("cannot search on the GPU"):
             if self._lists:
                 _probe(self.placed.index, probes)
             found: tuple[Scores, Positions] = self.placed.index.search(queries, count)
@@ -173,7 +180,7 @@ def placer(device: Device) -> Placer:
 
     @contextmanager
     def place(index: Any) -> Iterator[Any]:
-        with _USING:
+        with _USING, _refusals("cannot build on the GPU"):
             yield load_faiss().index_cpu_to_gpu(_resource(device.gpus[0]), device.gpus[0], index)
 
     return place if device.gpus else nullcontext
@@ -204,24 +211,29 @@ def planned(kind: Kind, dim: int, count: int, gpus: int, free: int) -> Plan | No
 
 
 def _brought(index: Any, kind: Kind, device: Device) -> Placed | None:
-    """Bring an index to GPUs; return None if it does not fit and need not."""
-    count, free = int(index.ntotal), _room(device)
-    plan = planned(kind, index.d, count, len(device.gpus), free)
+    """Bring an index to GPUs; return None if that fails, or it does not fit, and need not be there."""
     try:
-        if plan is None:
-            needed = needed_bytes(kind, index.d, count, kind.name == "flat")
-            raise DeviceError(
-                f"{count:,} vectors of kind {kind.name} need {needed / 1e9:,.1f} GB of memory on the GPU, and "
-                f"{free / 1e9:,.1f} GB may be used. Use the CPU, more GPUs, or a kind that takes less."
-            )
+        plan = _plan(index, kind, device)
         placed = _cloned(index, plan, device)
     except DeviceError:
         if device.required:
             raise
         return None
     half = plan.half or kind.name == "flat-fp16"
-    off = rounding(index.d) + (HALF_ROUNDING if half else 0.0)
+    off = rounding(index.d) + (half_rounding(index.d) if half else 0.0)
     return Placed(placed, off, max(kind.candidates_for(index.d), _HALF_CANDIDATES if half else 1))
+
+
+def _plan(index: Any, kind: Kind, device: Device) -> Plan:
+    count, free = int(index.ntotal), _room(device)
+    plan = planned(kind, index.d, count, len(device.gpus), free)
+    if plan is None:
+        needed = needed_bytes(kind, index.d, count, kind.name == "flat")
+        raise DeviceError(
+            f"{count:,} vectors of kind {kind.name} need {needed / 1e9:,.1f} GB of memory on the GPU, and "
+            f"{free / 1e9:,.1f} GB may be used. Use the CPU, more GPUs, or a kind that takes less."
+        )
+    return plan
 
 
 def _cloned(index: Any, plan: Plan, device: Device) -> Any:
@@ -229,13 +241,20 @@ def _cloned(index: Any, plan: Plan, device: Device) -> Any:
     options = faiss.GpuMultipleClonerOptions()
     options.useFloat16 = plan.half or (isinstance(index, faiss.IndexIVFPQ) and index.pq.M >= _LONG_PQ)
     options.shard = plan.shards
-    try:
+    with _refusals("cannot bring the vectors to the GPU"):
         resources = [_resource(number) for number in device.gpus]
         if len(resources) == 1:
             return faiss.index_cpu_to_gpu(resources[0], device.gpus[0], index, options)
         return faiss.index_cpu_to_gpu_multiple_py(resources, index, options, device.gpus)
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Raise what FAISS raises as a DeviceError."""
+    try:
+        yield
     except RuntimeError as error:
-        raise DeviceError(f"FAISS cannot bring the vectors to the GPU: {str(error).splitlines()[-1]}") from error
+        raise DeviceError(f"FAISS {what}: {str(error).splitlines()[-1]}") from error
 
 
 def _probe(index: Any, lists: int) -> None:

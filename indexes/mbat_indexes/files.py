@@ -48,7 +48,10 @@ def index_writer(
         If there is no such kind, or not as many vectors came as were announced.
     MissingFaissError
         If the kind needs FAISS and it is not installed.
+    DeviceError
+        If the kind is not searched on a GPU and the device is required, or FAISS cannot work there.
     """
+    check_on_gpu(_known(kind), dim, device)
     sink = _sink(_known(kind), path, dim, device)
     try:
         writer = VectorWriter(sink, dim, count)
