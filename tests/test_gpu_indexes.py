@@ -1,7 +1,7 @@
 """Searching on GPUs.
 
-Without one, what finds candidates there is held to the processor's answers with FAISS indexes in its place, which round,
-and refuse what a GPU refuses. With one, each kind is held to the oracle on it.
+Without one, what finds candidates there is held to the answers of the processor, with FAISS indexes in its place that
+round, and refuse what a GPU refuses. With one, each kind is held to the oracle on it.
 """
 
 from __future__ import annotations

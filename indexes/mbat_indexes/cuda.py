@@ -58,10 +58,7 @@ def gpu(number: int) -> Gpu:
     OSError
         If CUDA cannot say it.
     """
-    runtime = _runtime()
-    if runtime is None:
-        raise OSError("The CUDA runtime is not installed.")
-    library, name_of_properties = runtime
+    library, name_of_properties = _there()
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     properties = ctypes.create_string_buffer(_PROPERTIES_BYTES)
     before = ctypes.c_int()
@@ -75,6 +72,20 @@ def gpu(number: int) -> Gpu:
     return Gpu(number, properties.value.decode(), free.value, total.value)
 
 
+def driver_version() -> str:
+    """Return the version of CUDA that the driver has, as ``12.8``.
+
+    Raises
+    ------
+    OSError
+        If CUDA cannot say it.
+    """
+    library, _ = _there()
+    version = ctypes.c_int()
+    _check(library, library.cudaDriverGetVersion(ctypes.byref(version)))
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
 @cache
 def _runtime() -> tuple[Any, str] | None:
     for name in _LIBRARIES:
@@ -85,6 +96,13 @@ def _runtime() -> tuple[Any, str] | None:
         library.cudaGetErrorString.restype = ctypes.c_char_p
         return library, _PROPERTIES[name]
     return None
+
+
+def _there() -> tuple[Any, str]:
+    runtime = _runtime()
+    if runtime is None:
+        raise OSError("The CUDA runtime is not installed.")
+    return runtime
 
 
 def _check(library: Any, status: int) -> None:

@@ -119,9 +119,10 @@ def told_of_gpus() -> str:
         gpus = [cuda.gpu(number) for number in range(load_faiss().get_num_gpus())]
     except OSError as error:
         return f"{load_faiss().get_num_gpus()}, of which nothing more is known: {error}"
-    return ", ".join(
+    told = [
         f"{gpu.number}: {gpu.name}, {gpu.free_bytes / 1e9:.1f} of {gpu.total_bytes / 1e9:.1f} GB free" for gpu in gpus
-    )
+    ]
+    return f"{', '.join(told)}; driver for CUDA {cuda.driver_version()}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:
