@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 
 import mbat
 from mbat_cli.main import cli
-from mbat_indexes import CPU, DeviceError, checked_device, cuda, find_device, told_of_gpus
+from mbat_indexes import CPU, DeviceError, checked_device, cuda, devices, find_device, told_of_gpus
 from mbat_indexes.devices import Device, what_is_missing
 from mbat_indexes.faiss_library import load_faiss
 
@@ -52,7 +54,9 @@ def test_memory_is_a_number_of_bytes(name: str, memory: int) -> None:
 
 
 def test_the_processor_is_no_gpu() -> None:
-    assert find_device("cpu") == find_device("cpu", 10**9) == CPU == Device((), False, None)
+    assert find_device("cpu") == CPU == Device((), False, None)
+    with pytest.raises(ValueError, match=r"^The memory of a GPU can be bounded .* not on the device 'cpu'\.$"):
+        find_device("cpu", 10**9)
 
 
 @without_gpu
@@ -100,10 +104,58 @@ def test_of_faiss_gpu_it_is_said_whether_the_driver_or_the_device_is_missing() -
         find_device("gpu:0")
     missing = "no device (" if cuda.has_driver() else "the driver is missing. Install that of NVIDIA, or use"
     assert missing in str(caught.value)
-    assert cuda.why_no_gpu() in ("CUDA driver version is insufficient for CUDA runtime version", *_NO_DEVICE)
 
 
-_NO_DEVICE = ("no CUDA-capable device is detected", "it counts 0 devices")
+BROKEN_DRIVER = """
+#include <string.h>
+int cuInit(unsigned flags) { return 803; }
+int cuDriverGetVersion(int *version) { *version = 12090; return 0; }
+int cuGetProcAddress_v2(const char *name, void **function, int version, unsigned long long flags, int *status) {
+    if (!strcmp(name, "cuDriverGetVersion")) *function = cuDriverGetVersion;
+    else if (!strncmp(name, "cuGetProcAddress", 16)) *function = cuGetProcAddress_v2;
+    else *function = cuInit;
+    if (status) *status = 0;
+    return 0;
+}
+"""
+
+
+@with_gpu_wheel
+@pytest.mark.skipif(not shutil.which("cc"), reason="no compiler is there")
+def test_a_driver_that_does_not_go_with_the_system_is_told_of_and_ends_no_process(tmp_path: Path) -> None:
+    (tmp_path / "driver.c").write_text(BROKEN_DRIVER)
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", "libcuda.so.1", "driver.c"], cwd=tmp_path, check=True)
+    program = "from mbat_indexes import find_device\nprint(find_device('auto').gpus)\nfind_device('gpu')"
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ended.stdout == "()\n"
+    assert ended.stderr.splitlines()[-1] == (
+        "mbat_indexes.devices.DeviceError: No GPU can be used: FAISS and the driver are there, but no device "
+        "(CUDA: system has unsupported display driver / cuda driver combination). See nvidia-smi."
+    )
+
+
+@pytest.mark.skipif(cuda.has_driver(), reason="a driver is there")
+def test_without_a_driver_auto_is_known_before_faiss_is_imported() -> None:
+    program = "import sys; from mbat_indexes import find_device; find_device('auto'); print('faiss' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
+
+
+def test_a_gpu_for_which_faiss_has_no_programs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "what_is_missing", lambda: "")
+    monkeypatch.setattr(cuda, "has_driver", lambda: True)
+    monkeypatch.setattr(cuda, "count_gpus", lambda: 2)
+    monkeypatch.setattr(cuda, "capability", {0: (6, 1), 1: (7, 0)}.__getitem__)
+    assert find_device("auto") == CPU
+    assert find_device("gpu:1") == Device((1,), True, None)
+    with pytest.raises(DeviceError, match=r"^GPU 0 is of compute capability 6\.1, and FAISS needs 7\.0\.$"):
+        find_device("gpu:1,0")
+    with pytest.raises(DeviceError, match=r"^There is no GPU 2: there are 2 GPUs, numbers 0 to 1\.$"):
+        find_device("gpu:2")
 
 
 @without_gpu
@@ -146,6 +198,8 @@ def test_an_index_on_a_gpu_that_is_not_there_is_neither_made_nor_opened(tmp_path
         mbat.Index.open(tmp_path / "a.mbat", "tpu")
     with pytest.raises(mbat.ParameterError, match="0 is not"):
         mbat.Index.open(tmp_path / "a.mbat", gpu_memory=0)
+    with pytest.raises(mbat.ParameterError, match="not on the device 'cpu'"):
+        mbat.Index.open(tmp_path / "a.mbat", "cpu", gpu_memory=10**9)
 
 
 @without_gpu

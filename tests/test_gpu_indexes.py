@@ -17,20 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbat_indexes import KINDS, DeviceError, index_writer, load_index
+from mbat_indexes import KINDS, DeviceError, cuda, index_writer, load_index
 from mbat_indexes.candidates import CandidateIndex
 from mbat_indexes.devices import Device
 from mbat_indexes.faiss_building import BuiltSink
-from mbat_indexes.faiss_gpu import (
+from mbat_indexes.faiss_gpu import GpuFinder, _probe, check_on_gpu, on_gpu
+from mbat_indexes.faiss_placing import (
     MOST,
-    GpuFinder,
     Placed,
     Plan,
-    _probe,
-    check_on_gpu,
+    _cloned,
+    _room,
+    _together,
     half_rounding,
     needed_bytes,
-    on_gpu,
     placer,
     planned,
 )
@@ -74,7 +74,11 @@ def flat_pair(path: Path, vectors: Array, factory: str = "SQfp16") -> tuple[Cand
     """Return an index searched by the processor, the same as if on a GPU, and what is asked there."""
     index: Any = made("flat", path, spread_ids(len(vectors)), vectors)
     there, selecting = placed(vectors, factory)
-    return index, CandidateIndex("flat", index.ids(), index.dim, GpuFinder(index.finder, lambda: there, 0)), selecting
+    return (
+        index,
+        CandidateIndex("flat", index.ids(), index.dim, GpuFinder(index.finder, lambda: there, 0, True)),
+        selecting,
+    )
 
 
 @pytest.mark.parametrize("factory", ["Flat", "SQfp16"])
@@ -123,7 +127,7 @@ def test_vectors_are_brought_once_and_by_the_first_search(tmp_path: Path) -> Non
         times.append(1)
         return placed(units(COUNT), "Flat")[0]
 
-    there = CandidateIndex("flat", index.ids(), DIM, GpuFinder(index.finder, bring, 0))
+    there = CandidateIndex("flat", index.ids(), DIM, GpuFinder(index.finder, bring, 0, True))
     assert (len(there), times) == (COUNT, [])
     threads = [Thread(target=there.search, args=(units(3), 5)) for _ in range(4)]
     for thread in threads:
@@ -136,7 +140,7 @@ def test_vectors_are_brought_once_and_by_the_first_search(tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", GPU_KINDS)
 def test_where_there_is_no_room_all_is_as_without_a_gpu(kind: str, tmp_path: Path) -> None:
     here: Any = made(kind, tmp_path / "file", spread_ids(COUNT), units(COUNT))
-    finder = GpuFinder(here.finder, lambda: None, 1)
+    finder = GpuFinder(here.finder, lambda: None, 1, False)
     assert (finder.selects, finder.candidates, finder.rounding) == (
         *(here.finder.selects, here.finder.candidates, here.finder.rounding),
     )
@@ -154,25 +158,47 @@ def test_lists_are_looked_at_by_effort_and_too_many_of_them_by_the_processor(tmp
     on_device.is_trained = True
     on_device.add(vectors)
     lists = here.finder.index.nlist
-    finder = GpuFinder(here.finder, lambda: Placed(on_device, rounding(DIM), 1), lists)
+    finder = GpuFinder(here.finder, lambda: Placed(on_device, rounding(DIM), 1), lists, True)
     there, queries = CandidateIndex("ivf", here.ids(), DIM, finder), units(20, seed=1)
     assert_equal(there.search(queries, 10, effort=0.2), here.search(queries, 10, effort=0.2))
     assert on_device.nprobe == int(np.ceil(0.2 * lists))
-    many = GpuFinder(here.finder, lambda: Placed(None, rounding(DIM), 1), 2 * lists * MOST)  # None cannot be searched
+    none = Placed(None, rounding(DIM), 1)  # which cannot be searched
+    many = GpuFinder(here.finder, lambda: none, 2 * lists * MOST, True)
     answer = CandidateIndex("ivf", here.ids(), DIM, many).search(queries, 10, effort=0.2)
     assert_equal(answer, here.search(queries, 10, effort=0.2))
 
 
-def test_what_goes_wrong_on_a_gpu_is_an_error_of_the_device_and_no_damage(tmp_path: Path) -> None:
+class Full:
+    """An index on a GPU that has no room to work in."""
+
+    asked = 0
+
+    def search(self, queries: Array, count: int) -> None:
+        self.asked += 1
+        raise RuntimeError(
+            "Error in f() at g.cpp:1: Error: 'err == cudaSuccess' failed: alloc fail (out of memory [2])\n"
+        )
+
+
+def test_what_goes_wrong_on_a_gpu_that_is_required_is_an_error_of_the_device_and_no_damage(tmp_path: Path) -> None:
     index: Any = made("flat", tmp_path / "file", spread_ids(COUNT), units(COUNT))
-
-    class Full:
-        def search(self, queries: Array, count: int) -> None:
-            raise RuntimeError("Error in faiss::gpu\nout of memory")
-
-    finder = GpuFinder(index.finder, lambda: Placed(Full(), rounding(DIM), 1), 0)
-    with pytest.raises(DeviceError, match=r"^FAISS cannot search on the GPU: out of memory$"):
+    finder = GpuFinder(index.finder, lambda: Placed(Full(), rounding(DIM), 1), 0, True)
+    with pytest.raises(DeviceError, match=r"^FAISS cannot search on the GPU: alloc fail \(out of memory \[2\]\)$"):
         CandidateIndex("flat", index.ids(), DIM, finder).search(units(2), 3)
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_where_a_gpu_that_is_not_required_fails_the_processor_goes_on_alone(kind: str, tmp_path: Path) -> None:
+    index: Any = made(kind, tmp_path / "file", spread_ids(COUNT), units(COUNT))
+    full = Full()
+    finder = GpuFinder(index.finder, lambda: Placed(full, half_rounding(DIM), 2), 0, False)
+    there, queries = CandidateIndex(kind, index.ids(), DIM, finder), units(5, seed=1)
+    for _ in range(2):
+        assert_equal(there.search(queries, 10, effort=0.9), index.search(queries, 10, effort=0.9))
+        assert_equal(
+            there.search(queries, 10, excluded=index.ids()[::3]), index.search(queries, 10, excluded=index.ids()[::3])
+        )
+    assert (full.asked, finder.placed) == (1, None)
 
 
 @pytest.mark.parametrize("make", [faiss.IndexShards, faiss.IndexReplicas], ids=["shards", "replicas"])
@@ -183,6 +209,20 @@ def test_on_several_gpus_each_part_looks_at_as_many_lists(make: Callable[..., An
         whole.addIndex(part)
     _probe(whole, 5)
     assert [part.nprobe for part in parts] == [5, 5, 5]
+
+
+def test_copies_on_several_gpus_part_the_queries_and_are_kept() -> None:
+    vectors, queries = units(50), units(7, seed=1)
+    copies = [faiss.IndexFlatIP(DIM) for _ in range(3)]
+    for copy in copies:
+        copy.add(vectors)
+    expected = copies[0].search(queries, 5)
+    together = _together(copies)
+    del copies, copy
+    assert together.count() == 3
+    assert_equal(together.search(queries, 5), expected)
+    alone = faiss.IndexFlatIP(DIM)
+    assert _together([alone]) is alone
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([16, 1024, 65536]), st.floats(0.0, 8.0))
@@ -224,12 +264,32 @@ def test_the_plan_keeps_float32_and_whole_copies_where_they_fit(
 
 
 def test_what_vectors_need_is_their_numbers_and_in_lists_their_places_and_centres() -> None:
-    assert needed_bytes(KINDS["flat"], 1024, MILLION, False) == 4096 * MILLION
-    assert needed_bytes(KINDS["flat"], 1024, MILLION, True) == 2048 * MILLION
-    assert needed_bytes(KINDS["flat-fp16"], 1024, MILLION, False) == 2 * 2048 * MILLION
-    assert needed_bytes(KINDS["ivf"], 1024, MILLION, False) == (4096 + 8) * MILLION + 4000 * 4096
-    assert needed_bytes(KINDS["ivf-fp16"], 1024, MILLION, False) == (2048 + 8) * MILLION + 4000 * 4096
+    assert needed_bytes(KINDS["flat"], 1024, MILLION, False) == (4096 + 8) * MILLION
+    assert needed_bytes(KINDS["flat"], 1024, MILLION, True) == (2048 + 8) * MILLION
+    assert needed_bytes(KINDS["flat-fp16"], 1024, MILLION, False) == 2 * (2048 + 8) * MILLION
+    assert needed_bytes(KINDS["ivf"], 1024, MILLION, False) == (4096 + 8) * MILLION + 4000 * (4096 + 16 * 4096)
+    assert needed_bytes(KINDS["ivf-fp16"], 1024, MILLION, False) == (2048 + 8) * MILLION + 4000 * (4096 + 16 * 2048)
     assert needed_bytes(KINDS["ivf-pq"], 512, MILLION, False) == (64 + 8) * MILLION + (4000 + 256) * 2048
+    assert needed_bytes(KINDS["ivf"], 1024, MILLION, False, 3) == (4096 + 8) * MILLION + 3 * 4000 * (4096 + 16 * 4096)
+
+
+def test_what_all_vectors_take_together_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "gpu", lambda number: cuda.Gpu(number, "a card", 80 * GIGABYTE, 80 * GIGABYTE))
+    assert _room(Device((0, 1))) == 80 * GIGABYTE - 1536 * 2**20
+    bounded = Device((0, 1), memory_bytes=20 * GIGABYTE)
+    one, other = Placed(None, 0.0, 1, {0: 3 * GIGABYTE, 1: GIGABYTE}), Placed(None, 0.0, 1, {1: 4 * GIGABYTE})
+    assert _room(bounded) == 15 * GIGABYTE
+    del other
+    assert _room(bounded) == 17 * GIGABYTE
+    assert _room(Device((1,), memory_bytes=GIGABYTE)) == 0
+    del one
+    assert _room(bounded) == 20 * GIGABYTE
+
+
+def test_few_vectors_stay_where_they_are_unless_a_gpu_is_required(tmp_path: Path) -> None:
+    index: Any = made("flat", tmp_path / "file", spread_ids(20), units(20))
+    assert on_gpu(index, KINDS["flat"], Device((0,))) is index
+    assert isinstance(on_gpu(index, KINDS["flat"], REQUIRED).finder, GpuFinder)
 
 
 @pytest.mark.parametrize("kind", OTHER_KINDS)
@@ -259,14 +319,11 @@ def test_product_quantization_is_searched_on_a_gpu_with_certain_numbers_of_parts
 
 @pytest.mark.parametrize("kind", ["ivf", "ivf-fp16", "ivf-pq", "ivf-rabitq"])
 def test_lists_found_by_a_copy_of_the_centres_elsewhere_make_the_same_files(kind: str, tmp_path: Path) -> None:
-    from contextlib import contextmanager
-
     copies = []
 
-    @contextmanager
-    def elsewhere(index: Any) -> Any:
+    def elsewhere(index: Any, work: Callable[[Any], Any]) -> Any:
         copies.append(faiss.clone_index(index))
-        yield copies[-1]
+        return work(copies[-1])
 
     ids, vectors = spread_ids(COUNT), units(COUNT)
     made(kind, tmp_path / "here", ids, vectors)
@@ -275,22 +332,37 @@ def test_lists_found_by_a_copy_of_the_centres_elsewhere_make_the_same_files(kind
     sink.finish(ids)
     sink.close()
     assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
-    assert [copy.ntotal > 1 for copy in copies] == [True, True]
+    assert [(copy.ntotal > 1, copy.thisown) for copy in copies] == [(True, True)] * 2  # they are freed, too
 
 
 @without_gpu
 @with_gpu_wheel
-def test_without_a_device_faiss_says_so_and_nothing_is_left(tmp_path: Path) -> None:
-    with (
-        pytest.raises(DeviceError, match=r"^FAISS cannot build on the GPU: .*Invalid GPU device 0"),
-        placer(REQUIRED)(faiss.IndexFlatIP(DIM)),
-    ):
-        pass
+def test_without_a_device_faiss_says_so_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = faiss.IndexFlatIP(DIM)
+    with pytest.raises(DeviceError, match=r"^The memory of the GPU cannot be told: CUDA: "):
+        placer(REQUIRED)(flat, lambda index: index)
+    assert placer(Device((0,)))(flat, lambda index: index) is flat
     index = load_index("flat", made_path(tmp_path), REQUIRED)
     with pytest.raises(DeviceError, match=r"^The memory of the GPU cannot be told: CUDA: "):
         index.search(units(2), 3)
+    monkeypatch.setattr("mbat_indexes.faiss_gpu._WORTHWHILE_BYTES", 0)
     optional = load_index("flat", tmp_path / "file", Device((0,)))
-    assert optional.search(units(2), 3)[1].shape == (2, 3)
+    assert_equal(optional.search(units(2), 3), load_index("flat", tmp_path / "file").search(units(2), 3))
+
+
+@without_gpu
+@with_gpu_wheel
+@pytest.mark.parametrize("kind", GPU_KINDS)
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize("gpus", [(0,), (0, 1)])
+def test_without_a_device_faiss_comes_as_far_as_to_miss_it(
+    gpus: tuple[int, ...], shards: bool, half: bool, kind: str, tmp_path: Path
+) -> None:
+    index: Any = made(kind, tmp_path / "file", spread_ids(300), units(300))
+    if kind == "flat" or not (half or (shards and kind == "flat-fp16")):  # else there is no such plan
+        with pytest.raises(DeviceError, match=r"^FAISS cannot bring the vectors to the GPU: Invalid GPU device 0$"):
+            _cloned(index.finder.index, Plan(half, shards), Device(gpus, True))
 
 
 def made_path(folder: Path) -> Path:
@@ -319,3 +391,36 @@ def test_on_a_gpu_filters_and_tombstones_are_those_of_the_processor(kind: str, t
     for names in ({}, {"allowed": some}, {"excluded": some}, {"allowed": some[:40]}):
         found, expected = (index.search(units(20, seed=3), 10, effort=1.0, **names) for index in (there, here))
         assert_equal(found, expected)
+
+
+@on_a_gpu
+@pytest.mark.parametrize("kind", ["ivf", "ivf-fp16"])
+def test_on_a_gpu_all_lists_together_hold_what_the_oracle_finds(kind: str, tmp_path: Path) -> None:
+    here: Any = made(kind, tmp_path / "file", spread_ids(COUNT), units(COUNT))
+    there, queries = on_gpu(here, KINDS[kind], REQUIRED), units(20, seed=3)
+    some = here.ids()[::3]
+    nearly_all = 1 - 1e-3  # of all effort the lists are not asked
+    for names in ({}, {"allowed": some}, {"excluded": some}):
+        assert_equal(
+            there.search(queries, 10, effort=nearly_all, **names), here.search(queries, 10, effort=1.0, **names)
+        )
+
+
+@on_a_gpu
+@pytest.mark.parametrize("effort", [None, 0.3])
+@pytest.mark.parametrize("kind", [kind for kind in GPU_KINDS if kind.startswith("ivf")])
+def test_on_a_gpu_some_lists_give_scores_of_the_oracle_and_as_many_neighbours(
+    kind: str, effort: float | None, tmp_path: Path
+) -> None:
+    here: Any = made(kind, tmp_path / "file", spread_ids(COUNT), units(COUNT))
+    there, queries = on_gpu(here, KINDS[kind], REQUIRED), units(40, seed=3)
+    scores, ids = there.search(queries, 10, effort=effort)
+    expected = here.search(queries, COUNT, effort=1.0)
+    for row in range(len(queries)):
+        places = [int(np.flatnonzero(expected[1][row] == one)[0]) for one in ids[row]]
+        assert scores[row].tolist() == expected[0][row, places].tolist()
+    true = expected[1][:, :10, None]
+    shares = [
+        (true == found[:, None, :]).sum() / true.size for found in (ids, here.search(queries, 10, effort=effort)[1])
+    ]
+    assert shares[0] >= shares[1] - 0.05

@@ -6,8 +6,10 @@ import ctypes
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-_LIBRARIES: Final = ("libcudart.so.12", "libcudart.so.13")
 _PROPERTIES: Final = {"libcudart.so.12": "cudaGetDeviceProperties_v2", "libcudart.so.13": "cudaGetDeviceProperties"}
+"""The libraries, and what each calls the function that fills in the properties of its time."""
+
+_CAPABILITY: Final = (75, 76)  # the numbers of the attributes that hold the two parts of it
 _PROPERTIES_BYTES: Final = 1 << 14  # more than any version fills, the name first
 _DRIVER: Final = "libcuda.so.1"
 
@@ -40,14 +42,35 @@ def has_driver() -> bool:
     return True
 
 
-def why_no_gpu() -> str:
-    """Return what CUDA says of a machine on which it counts no GPU, in its own words."""
-    runtime = _runtime()
-    if runtime is None:
-        return "the CUDA runtime is not installed"
+def count_gpus() -> int:
+    """Return how many GPUs there are.
+
+    FAISS can count them too, but ends the process where CUDA refuses to.
+
+    Raises
+    ------
+    OSError
+        If CUDA refuses, as where there is no GPU, or the driver does not go with the system.
+    """
+    library, _ = _there()
     count = ctypes.c_int()
-    status = runtime[0].cudaGetDeviceCount(ctypes.byref(count))
-    return str(runtime[0].cudaGetErrorString(status).decode()) if status else f"it counts {count.value} devices"
+    _check(library, library.cudaGetDeviceCount(ctypes.byref(count)))
+    return count.value
+
+
+def capability(number: int) -> tuple[int, int]:
+    """Return the compute capability of a GPU: what programs it can run.
+
+    Raises
+    ------
+    OSError
+        If CUDA cannot say it.
+    """
+    library, _ = _there()
+    parts = ctypes.c_int(), ctypes.c_int()
+    for part, attribute in zip(parts, _CAPABILITY, strict=True):
+        _check(library, library.cudaDeviceGetAttribute(ctypes.byref(part), attribute, number))
+    return parts[0].value, parts[1].value
 
 
 def gpu(number: int) -> Gpu:
@@ -88,13 +111,13 @@ def driver_version() -> str:
 
 @cache
 def _runtime() -> tuple[Any, str] | None:
-    for name in _LIBRARIES:
+    for name, properties in _PROPERTIES.items():
         try:
             library = ctypes.CDLL(name)
         except OSError:
             continue
         library.cudaGetErrorString.restype = ctypes.c_char_p
-        return library, _PROPERTIES[name]
+        return library, properties
     return None
 
 

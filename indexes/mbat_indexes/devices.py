@@ -12,6 +12,7 @@ from mbat_indexes.protocol import MissingFaissError
 
 _DEVICE: Final = re.compile(r"gpu(?::(\d+(?:,\d+)*))?", re.ASCII)
 _CPU_ONLY: Final = "faiss-cpu"
+_LEAST_CAPABILITY: Final = (7, 0)  # older GPUs have no kernels in the wheels of FAISS, which ends the process there
 _INSTALL: Final = "pip uninstall -y faiss-cpu faiss-gpu; pip install 'mbat[gpu]'"
 
 
@@ -64,7 +65,7 @@ def find_device(text: str, memory_bytes: int | None = None) -> Device:
     Raises
     ------
     ValueError
-        If there is no such name, or `memory_bytes` is no number above 0.
+        If there is no such name, or `memory_bytes` is no number above 0, or given for the processor.
     DeviceError
         If a GPU is asked for by name and is not there; the message says what is missing.
 
@@ -76,20 +77,36 @@ def find_device(text: str, memory_bytes: int | None = None) -> Device:
     if memory_bytes is not None and (type(memory_bytes) is not int or memory_bytes < 1):
         raise ValueError(f"The memory of a GPU that may be used is a number of bytes above 0; {memory_bytes!r} is not.")
     if text == "cpu":
+        if memory_bytes is not None:
+            raise ValueError("The memory of a GPU can be bounded where one may be used, and not on the device 'cpu'.")
         return CPU
-    numbers = None if text == "auto" else _numbers(text)
-    missing = what_is_missing()
-    if missing:
-        if numbers is None:
-            return CPU
-        raise DeviceError(f"No GPU can be used: {missing}")
-    if numbers is None:
-        return Device((0,), False, memory_bytes)
-    count = load_faiss().get_num_gpus()
-    if max(numbers) >= count:
-        there = "is one GPU, number 0" if count == 1 else f"are {count} GPUs, numbers 0 to {count - 1}"
-        raise DeviceError(f"There is no GPU {max(numbers)}: there {there}.")
+    if text == "auto":
+        # On most machines there is no driver: this is known sooner than FAISS is imported.
+        return Device((0,), False, memory_bytes) if cuda.has_driver() and not _why_not((0,)) else CPU
+    numbers = _numbers(text)
+    if why := _why_not(numbers):
+        raise DeviceError(why)
     return Device(numbers, True, memory_bytes)
+
+
+def _why_not(numbers: tuple[int, ...]) -> str:
+    """Return what keeps some GPUs from being used, in a sentence; nothing if they can be."""
+    if missing := what_is_missing():
+        return f"No GPU can be used: {missing}"
+    try:
+        count = cuda.count_gpus()
+        if max(numbers) >= count:
+            there = "is one GPU, number 0" if count == 1 else f"are {count} GPUs, numbers 0 to {count - 1}"
+            return f"There is no GPU {max(numbers)}: there {there}."
+        return next(filter(None, map(_too_old, numbers)), "")
+    except OSError as error:
+        return f"No GPU can be used: {error}"
+
+
+def _too_old(number: int) -> str:
+    found = cuda.capability(number)
+    told, least = (".".join(map(str, one)) for one in (found, _LEAST_CAPABILITY))
+    return f"GPU {number} is of compute capability {told}, and FAISS needs {least}." * (found < _LEAST_CAPABILITY)
 
 
 def what_is_missing() -> str:
@@ -98,16 +115,17 @@ def what_is_missing() -> str:
         faiss = load_faiss()
     except MissingFaissError as error:
         return str(error)
-    installed = installed_faiss()
     if not hasattr(faiss, "StandardGpuResources"):
-        over = sorted(set(installed) - {_CPU_ONLY})
+        over = sorted(set(installed_faiss()) - {_CPU_ONLY})
         why = f"{_CPU_ONLY} is installed over {over[0]}" if over else "the FAISS that is installed knows no GPU"
         return f"{why}. Run: {_INSTALL}"
-    if faiss.get_num_gpus() > 0:
-        return ""
     if not cuda.has_driver():
         return "FAISS is built for GPUs, but the driver is missing. Install that of NVIDIA, or use the CPU."
-    return f"FAISS and the driver are there, but no device ({cuda.why_no_gpu()}). See nvidia-smi."
+    try:
+        why = "" if cuda.count_gpus() else "it counts none"
+    except OSError as error:
+        why = str(error)
+    return why and f"FAISS and the driver are there, but no device ({why}). See nvidia-smi."
 
 
 def told_of_gpus() -> str:
@@ -116,13 +134,12 @@ def told_of_gpus() -> str:
     if missing:
         return f"none: {missing}"
     try:
-        gpus = [cuda.gpu(number) for number in range(load_faiss().get_num_gpus())]
+        gpus = [cuda.gpu(number) for number in range(cuda.count_gpus())]
+        told = [f"{one}: {name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free" for one, name, free, total in gpus]
+        old = [sentence for one in gpus if (sentence := _too_old(one.number))]
+        return " ".join([f"{', '.join(told)}; driver for CUDA {cuda.driver_version()}.", *old])
     except OSError as error:
-        return f"{load_faiss().get_num_gpus()}, of which nothing more is known: {error}"
-    told = [
-        f"{gpu.number}: {gpu.name}, {gpu.free_bytes / 1e9:.1f} of {gpu.total_bytes / 1e9:.1f} GB free" for gpu in gpus
-    ]
-    return f"{', '.join(told)}; driver for CUDA {cuda.driver_version()}"
+        return f"there are some, of which nothing more is known: {error}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from mbat_indexes.faiss_flat import COUNT_AT, HEADER_BYTES
-from mbat_indexes.faiss_gpu import Placer
 from mbat_indexes.faiss_library import lists_of, load_faiss, make_index, rotated, write_file
+from mbat_indexes.faiss_placing import Placer
 from mbat_indexes.kinds import Kind, lists_for
 from mbat_indexes.protocol import Ids, Vectors
 from mbat_indexes.spool import Spool, StoredRows, copy_file
@@ -41,7 +41,7 @@ class BuiltSink:
     kind : Kind
         A kind that is built.
     place : callable
-        Returns a flat FAISS index where it is to be searched while the lists are found.
+        Works with a flat FAISS index where it is to be searched while the lists are found.
     """
 
     def __init__(self, path: Path, dim: int, kind: Kind, place: Placer) -> None:
@@ -122,18 +122,27 @@ def _train(index: Any, lists: int, rows: StoredRows, place: Placer) -> None:
         sample = np.resize(sample, (max(len(sample), _PQ_CENTROIDS), rows.dim))
     if hasattr(inner, "sq"):
         inner.by_residual = False  # else codes are of the distance to the centre, and not of the vector
-    with place(load_faiss().IndexFlatIP(rows.dim)) as nearest_centres:
+
+    def train(nearest_centres: Any) -> None:
         inner.clustering_index = nearest_centres
-        index.train(sample)
-        inner.clustering_index = None
+        nearest_centres.thisown = True  # which FAISS takes it to be no more, and frees it never
+        try:
+            index.train(sample)
+        finally:
+            inner.clustering_index = None
+
+    place(load_faiss().IndexFlatIP(rows.dim), train)
 
 
 def _homes(index: Any, rows: StoredRows, place: Placer) -> Ids:
     """Return the list into which each vector goes."""
     homes = np.zeros(rows.count, dtype=np.int64)
-    with place(lists_of(index).quantizer) as nearest_centres:
+
+    def assign(nearest_centres: Any) -> None:
         for block in blocks(rows.count, rows.dim):
             homes[block] = nearest_centres.assign(rotated(index, rows(block)), 1)[:, 0]
+
+    place(lists_of(index).quantizer, assign)
     return homes
 
 

@@ -10,8 +10,9 @@ from mbat_indexes.devices import CPU, Device
 from mbat_indexes.exact import ExactSink, load_exact
 from mbat_indexes.faiss_building import BuiltSink
 from mbat_indexes.faiss_flat import FlatSink, load_flat
-from mbat_indexes.faiss_gpu import check_on_gpu, on_gpu, placer
+from mbat_indexes.faiss_gpu import check_on_gpu, on_gpu
 from mbat_indexes.faiss_loading import load_built
+from mbat_indexes.faiss_placing import placer
 from mbat_indexes.kinds import KINDS, Kind
 from mbat_indexes.protocol import VectorIndex
 from mbat_indexes.spool import copy_file
@@ -94,7 +95,7 @@ def load_index(kind: str, path: Path, device: Device = CPU) -> VectorIndex:
         check_on_gpu(known, 0, device)
         return load_exact(path)
     index = load_built(path, known) if _is_built(known) else load_flat(path, kind)
-    return on_gpu(index, known, device) if device.gpus else index
+    return on_gpu(index, known, device)
 
 
 def _sink(kind: Kind, path: Path, dim: int, device: Device) -> Sink:
