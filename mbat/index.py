@@ -124,12 +124,12 @@ class Index(ABC):
             The folder.
         device : str
             Where to search: ``cpu``; ``gpu``, or ``gpu:1`` or ``gpu:0,1`` for GPUs by their numbers; or ``auto`` for
-            the first GPU if there is one that can be used and the vectors fit into its memory, else the processor. What
-            is found is the same.
+            the first GPU if there is one that can be used and the vectors fit into its memory, else the processor.
+            Scores are the same, and so are the answers of the flat kinds.
         text : callable, optional
             The text embedder of the index's encoder, if it was made with one.
         gpu_memory : int, optional
-            How many bytes of the memory of each GPU the vectors may take; without it all that are free.
+            How many bytes of the memory of each GPU all vectors there may take; without it all that are free.
 
         Raises
         ------

@@ -14,7 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbat_indexes import KINDS, DeviceError, cuda, index_writer, load_index
@@ -225,6 +225,7 @@ def test_copies_on_several_gpus_part_the_queries_and_are_kept() -> None:
     assert _together([alone]) is alone
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([16, 1024, 65536]), st.floats(0.0, 8.0))
 def test_products_of_vectors_rounded_to_float16_lie_within_the_bound(seed: int, dim: int, spread: float) -> None:
     random = np.random.default_rng(seed)
