@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mbat.errors import (
+    DeviceError,
     DocumentError,
     FilterError,
     IndexBusyError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Changes",
+    "DeviceError",
     "DocumentError",
     "Encoder",
     "Explanation",

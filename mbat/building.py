@@ -37,6 +37,7 @@ from mbat.sealing import unsealed
 from mbat.segments import write_segment
 from mbat.store import Store
 from mbat.writable_store import WritableStore
+from mbat_indexes import CPU, Device
 
 KEEP_BYTES: Final = 1 << 28
 """Memory for documents taken apart to be fitted on, so that as many need not be parsed again to be encoded."""
@@ -56,6 +57,7 @@ def build_index(
     fit: bool = False,
     id_field: str | None = None,
     workers: int = 1,
+    device: Device = CPU,
 ) -> Content:
     """Make an index folder of a stream of records; return what it holds.
 
@@ -80,6 +82,8 @@ def build_index(
         The path of the field that the ids are from, to be remembered.
     workers : int
         How many processes fit and encode; the index is the same.
+    device : Device
+        Where vectors are put into lists.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def build_index(
     check_kind(kind)
     with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED), _site(path):
         check_place(path, overwrite)
-        how = fit or encoder is None, kind, id_field, workers
+        how = fit or encoder is None, kind, id_field, workers, device
         return _fill(path, foreign(records), encoder or Encoder(), *how, progress)
 
 
@@ -142,6 +146,7 @@ def _fill(
     kind: str,
     id_field: str | None,
     workers: int,
+    device: Device,
     progress: Progress,
 ) -> Content:
     """Write a new database and its segments, and put the manifest that names it in its place."""
@@ -155,7 +160,8 @@ def _fill(
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
             chosen, reason = chosen_kind(kind, len(store), encoder.dim)
-            segments = _segments(path, store, encoder, chosen, kept, workers, progress)
+            vectors = _vectors(store, encoder, kept, workers)
+            segments = _segments(path, store, encoder.dim, chosen, vectors, device, progress)
             store.put_encoder(*encoder_parts(encoder))
             content = Content(
                 version=1,
@@ -167,7 +173,7 @@ def _fill(
                 golden=golden_vector(encoder),
                 reason=reason,
                 id_field=id_field,
-                recall=measured_recall(path, store, encoder, segments),
+                recall=measured_recall(path, store, encoder, segments, device),
                 segments=segments,
             )
             store.put(content.version, content.written())
@@ -183,14 +189,20 @@ def _fill(
 
 
 def _segments(
-    path: Path, store: Store, encoder: Encoder, kind: str, kept: list[Columns], workers: int, progress: Progress
+    path: Path,
+    store: Store,
+    dim: int,
+    kind: str,
+    vectors: Iterable[NDArray[np.float32]],
+    device: Device,
+    progress: Progress,
 ) -> tuple[Segment, ...]:
     """Write the one segment of an index whose rows are 1, 2, ...; there is none without documents."""
     count = store.last_row()
     if not count:
         return ()
-    rows = _numbered_rows(_vectors(store, encoder, kept, workers), progress, count)
-    return (write_segment(path, kind, encoder.dim, (0, count), count, rows),)
+    rows = _numbered_rows(vectors, progress, count)
+    return (write_segment(path, kind, dim, (0, count), count, rows, device),)
 
 
 def _fitted(encoder: Encoder, stored: Iterable[list[Record]], workers: int) -> list[Columns]:

@@ -40,6 +40,7 @@ from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.segments import write_segment
 from mbat.store import Store
 from mbat.writable_store import WritableStore
+from mbat_indexes import CPU, Device
 
 _OWN_FILES: Final = re.compile(
     r"vectors-[0-9a-f]{12}(\.raw|\.spool)?|documents-[0-9a-f]{8}\.sqlite(-wal|-shm|-journal)?"
@@ -61,8 +62,8 @@ class Change:
         What the index holds before the change.
     """
 
-    def __init__(self, folder: Path, store: WritableStore, before: Content) -> None:
-        self.folder, self.store, self.before = folder, store, before
+    def __init__(self, folder: Path, store: WritableStore, before: Content, device: Device = CPU) -> None:
+        self.folder, self.store, self.before, self._device = folder, store, before, device
         self._written: list[Segment] = []
         self._recall = before.recall
         self.committing = False
@@ -78,9 +79,9 @@ class Change:
         if not count:
             return kept
         rows = encoded_after(self.store, encoder, after, progress, count)
-        self._written.append(write_segment(self.folder, kind, encoder.dim, (after, last), count, rows))
+        self._written.append(write_segment(self.folder, kind, encoder.dim, (after, last), count, rows, self._device))
         if not kept:
-            self._recall = measured_recall(self.folder, self.store, encoder, (self._written[-1],))
+            self._recall = measured_recall(self.folder, self.store, encoder, (self._written[-1],), self._device)
         return *kept, self._written[-1]
 
     def fitted(self, encoder: Encoder, progress: Progress) -> Encoder:
@@ -118,8 +119,14 @@ class Change:
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[Change]:
+def changing(folder: Path, device: Device = CPU) -> Iterator[Change]:
     """Change an index; unless the change is committed nothing has happened.
+
+    Parameters
+    ----------
+    folder : Path
+    device : Device
+        Where new vectors are put into lists.
 
     Raises
     ------
@@ -132,7 +139,7 @@ def changing(folder: Path) -> Iterator[Change]:
     with writer_lock(folder), as_folder_error(f"{folder} cannot be changed", NOTHING_CHANGED):
         path = folder / Manifest.read(folder).database
         with WritableStore.open(path) as store:
-            change = Change(folder, store, Content.parse(store.content(), str(path)))
+            change = Change(folder, store, Content.parse(store.content(), str(path)), device)
             remove_orphans(folder, path, change.before.segments)
             try:
                 yield change

@@ -70,6 +70,10 @@ class MilvusError(MbatError):
     """Milvus cannot be reached, or refuses what is asked of it."""
 
 
+class DeviceError(MbatError):
+    """A GPU that was asked for cannot be used."""
+
+
 class IndexFolderError(MbatError):
     """An index that cannot be used, in a folder or in a collection of Milvus."""
 

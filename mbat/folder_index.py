@@ -15,7 +15,7 @@ from mbat.content import Content
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
 from mbat.folder_search import FolderSearch
-from mbat.given import check_device
+from mbat.given import found_device
 from mbat.index import Ask, Index
 from mbat.manifest import Manifest
 from mbat.progress import Progress, silent
@@ -25,6 +25,7 @@ from mbat.records import Record
 from mbat.rewriting import compact_index, rebuild_index
 from mbat.searching import Hit, Request, Searcher
 from mbat.store import Stored
+from mbat_indexes import CPU, Device
 
 T = TypeVar("T")
 
@@ -32,18 +33,25 @@ T = TypeVar("T")
 class FolderIndex(Index):
     """An `Index` in a folder, which can also be read as a whole, looked over and made anew."""
 
-    def __init__(self, path: Path, text: TextFunction | None = None) -> None:
-        self.path, self._text = path.absolute(), text  # the current folder may become another
-        self._reader = FolderReader(self.path, text)
+    def __init__(self, path: Path, text: TextFunction | None = None, device: Device = CPU) -> None:
+        self.path = path.absolute()  # the current folder may become another
+        self._text, self._device = text, device
+        self._reader = FolderReader(self.path, text, device)
         self._searcher, self._folder_search = Searcher(), FolderSearch()
 
     @classmethod
-    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Self:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        device: str = "auto",
+        *,
+        text: TextFunction | None = None,
+        gpu_memory: int | None = None,
+    ) -> Self:
         """Open an index in a folder; see `Index.open`."""
-        check_device(device)
         folder = folder_of(path)
         Manifest.read(folder)  # says it in the words given if there is none
-        return cls(folder, text)
+        return cls(folder, text, found_device(device, gpu_memory))
 
     @property
     def place(self) -> str:
@@ -59,6 +67,11 @@ class FolderIndex(Index):
     def id_field(self) -> str | None:
         """The path of the field that the ids are from, None if they are from no field."""
         return self.content.id_field
+
+    @property
+    def batch(self) -> int:
+        """How many queries are best asked at a time: a GPU wants many."""
+        return 1024 if self._device.gpus else super().batch
 
     @property
     def content(self) -> Content:
@@ -100,12 +113,12 @@ class FolderIndex(Index):
 
     def compact(self, *, progress: Progress = silent) -> bool:
         """Give the space of deleted and replaced documents back; see `mbat.rewriting.compact_index`."""
-        return compact_index(self.path, self.encoder, progress)
+        return compact_index(self.path, self.encoder, progress, self._device)
 
     def rebuild(self, kind: str | None = None, refit: bool = False, *, progress: Progress = silent) -> None:
         """Make all vectors anew from the documents; see `mbat.rewriting.rebuild_index`."""
         self._reader.check_open()
-        rebuild_index(self.path, kind, refit, progress, self._text)
+        rebuild_index(self.path, kind, refit, progress, self._text, self._device)
 
     def verify(self) -> list[str]:
         """Read all of the index and return what is wrong with it, as sentences; see `mbat.verifying.verify_index`."""
@@ -116,7 +129,7 @@ class FolderIndex(Index):
 
     def put(self, records: Iterable[Record], replacing: bool, progress: Progress = silent) -> Changes:
         """Add records, or put them in the place of those that have their ids; see `mbat.putting.put_documents`."""
-        return put_documents(self.path, records, self.encoder, replacing, progress)
+        return put_documents(self.path, records, self.encoder, replacing, progress, self._device)
 
     def _documents(self, ids: Sequence[str]) -> dict[str, Any]:
         return self.read(lambda view: _looked_up(view, ids))

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+import mbat_indexes
 from mbat.complaints import check_document, several
-from mbat.errors import DocumentError, ParameterError
+from mbat.errors import DeviceError, DocumentError, ParameterError
 from mbat.records import Record
+from mbat_indexes import Device, find_device
 
 
 def records_of(documents: Iterable[Any], ids: Iterable[str] | None, check: bool) -> Iterator[Record]:
@@ -81,7 +83,19 @@ def check_search(k: int, effort: float | None) -> None:
         raise ParameterError(f"effort is the share of the index to look at, above 0 and up to 1; {effort!r} is not.")
 
 
-def check_device(device: str) -> None:
-    """Raise ParameterError if there is no such device to search on."""
-    if device not in ("auto", "cpu"):
-        raise ParameterError(f"device is 'auto' or 'cpu'; {device!r} is not available in this version.")
+def found_device(device: str, gpu_memory: int | None) -> Device:
+    """Return where to search.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such name, or `gpu_memory` is no number of bytes.
+    DeviceError
+        If it is not there.
+    """
+    try:
+        return find_device(device, gpu_memory)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
+    except mbat_indexes.DeviceError as error:
+        raise DeviceError(str(error)) from None

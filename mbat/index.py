@@ -13,7 +13,7 @@ from mbat.complaints import several
 from mbat.embedding import TextFunction
 from mbat.encoder import Encoder
 from mbat.errors import ParameterError
-from mbat.given import check_device, checked_ids, records_of
+from mbat.given import checked_ids, found_device, records_of
 from mbat.progress import Progress, silent
 from mbat.putting import Changes
 from mbat.records import Record
@@ -53,6 +53,7 @@ class Index(ABC):
         overwrite: bool = False,
         *,
         progress: Progress = silent,
+        gpu_memory: int | None = None,
     ) -> FolderIndex:
         """Make an index of documents, in a folder, and open it.
 
@@ -69,12 +70,14 @@ class Index(ABC):
         kind : str
             How vectors are stored and searched, a kind of `mbat_indexes.KINDS`; ``auto`` chooses by their
             number and length and the memory of the machine; `content.reason` says why.
-        device : {"auto", "cpu"}
-            Where to search.
+        device : str
+            Where to build and to search, as of `open`.
         overwrite : bool
             Whether an index that is there may be replaced.
         progress : callable
             Called with a stage, the documents done in it, and how many there are or None.
+        gpu_memory : int, optional
+            As of `open`.
 
         Raises
         ------
@@ -82,6 +85,8 @@ class Index(ABC):
             If a document is no JSON value.
         ParameterError
             If ids are missing or twice the same, or there is no such kind.
+        DeviceError
+            If a GPU is asked for that is not there, has no room, or does not search the kind.
         IndexExistsError
             If something is there that may not be replaced.
         IndexBusyError
@@ -92,17 +97,23 @@ class Index(ABC):
         from mbat.building import build_index
         from mbat.folder_index import FolderIndex
 
-        check_device(device)
+        where = found_device(device, gpu_memory)
         if not isinstance(encoder, Encoder | None):
             raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.80} is not.")
-        build_index(
-            folder_of(path), records_of(documents, ids, encoder is not None), encoder, kind, overwrite, progress
-        )
+        folder, records = folder_of(path), records_of(documents, ids, encoder is not None)
+        build_index(folder, records, encoder, kind, overwrite, progress, device=where)
         embedder = None if encoder is None else encoder.embedder
-        return FolderIndex.open(path, device, text=None if embedder is None else embedder.function)
+        return FolderIndex(folder, None if embedder is None else embedder.function, where)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Index:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        device: str = "auto",
+        *,
+        text: TextFunction | None = None,
+        gpu_memory: int | None = None,
+    ) -> Index:
         """Open an index.
 
         What other processes change is seen from the next call on.
@@ -111,13 +122,21 @@ class Index(ABC):
         ----------
         path : path
             The folder; or ``milvus:URI#NAME``, a collection of Milvus that `mbat.milvus.push` has filled.
-        device : {"auto", "cpu"}
-            Where to search.
+        device : str
+            Where to search: ``cpu``; ``gpu``, or ``gpu:1`` or ``gpu:0,1`` for GPUs by their numbers; or ``auto`` for
+            the first GPU if there is one that can be used and the vectors fit into its memory, else the processor.
+            Scores are the same, and so are the answers of the flat kinds. A collection takes ``auto`` alone: Milvus
+            searches where it is.
         text : callable, optional
             The text embedder of the index's encoder, if it was made with one.
+        gpu_memory : int, optional
+            How many bytes of the memory of each GPU all vectors there may take; without it all that are free.
 
         Raises
         ------
+        DeviceError
+            If a GPU is asked for that is not there or does not search the index's kind; at the first search, if there
+            is no room.
         IndexNotFoundError, IndexDamagedError, IndexVersionError
             If there is none, its files are not what they were, or this version cannot use it.
         MissingExtraError
@@ -132,8 +151,8 @@ class Index(ABC):
         if is_collection(path):
             from mbat.milvus.index import MilvusIndex
 
-            return MilvusIndex.open(path, device, text=text)
-        return FolderIndex.open(path, device, text=text)
+            return MilvusIndex.open(path, device, text=text, gpu_memory=gpu_memory)
+        return FolderIndex.open(path, device, text=text, gpu_memory=gpu_memory)
 
     @classmethod
     def repair(
@@ -373,6 +392,11 @@ class Index(ABC):
             return [question(document, liked, unliked, lookup)]
 
         return self._answer(ask, request)[0]
+
+    @property
+    def batch(self) -> int:
+        """How many queries are best asked at a time."""
+        return 64
 
     def search_batch(
         self,

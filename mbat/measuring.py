@@ -18,6 +18,7 @@ from mbat.encoder import Encoder
 from mbat.errors import ParameterError
 from mbat.segments import Segments, load_segments
 from mbat.store import Store
+from mbat_indexes import Device
 
 if TYPE_CHECKING:
     from mbat.folder_index import FolderIndex
@@ -69,11 +70,13 @@ class Evaluation:
         return asdict(self)
 
 
-def measured_recall(folder: Path, store: Store, encoder: Encoder, segments: tuple[Segment, ...]) -> Recall | None:
+def measured_recall(
+    folder: Path, store: Store, encoder: Encoder, segments: tuple[Segment, ...], device: Device
+) -> Recall | None:
     """Return the recall of segments that have just been written; None if all of them are exact."""
     if all(is_exact(segment.kind) for segment in segments):
         return None
-    loaded = load_segments(folder, segments, encoder.dim, np.zeros(0, dtype=np.int64), {})
+    loaded = load_segments(folder, segments, encoder.dim, np.zeros(0, dtype=np.int64), {}, device)
     rows, documents = _sampled(store, BUILD_QUERIES)
     return _recall(loaded, rows, encoder.encode(documents), None)
 

@@ -19,6 +19,7 @@ from mbat.reading import encoder_of_index
 from mbat.records import Record
 from mbat.refusals import foreign
 from mbat.store import Stored
+from mbat_indexes import CPU, Device
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,12 @@ class Changes:
 
 
 def put_documents(
-    folder: Path, records: Iterable[Record], known: Encoder, replacing: bool, progress: Progress = silent
+    folder: Path,
+    records: Iterable[Record],
+    known: Encoder,
+    replacing: bool,
+    progress: Progress = silent,
+    device: Device = CPU,
 ) -> Changes:
     """Add documents to an index, as one change.
 
@@ -56,6 +62,8 @@ def put_documents(
         id that is taken is an error.
     progress : callable
         Told how far the work is.
+    device : Device
+        Where new vectors are put into lists.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def put_documents(
     IndexBusyError, IndexFolderError
         See `changing`. In each case nothing has changed.
     """
-    with changing(folder) as change:
+    with changing(folder, device) as change:
         encoder = encoder_of_index(change.store, change.before, folder, known)
         arrivals = _Arrivals(change, replacing)
         done = 0

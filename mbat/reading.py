@@ -18,6 +18,7 @@ from mbat.refusals import as_folder_error, is_foreign
 from mbat.sealing import damaged
 from mbat.segments import SegmentGoneError, Segments, load_segments
 from mbat.store import PassingError, Store, Stored
+from mbat_indexes import CPU, Device
 
 T = TypeVar("T")
 Stamp = tuple[int, ...]
@@ -44,6 +45,8 @@ class FolderReader:
     folder : Path
     text : callable, optional
         The text embedder of its encoder, if that has one.
+    device : Device
+        Where to search.
 
     Raises
     ------
@@ -55,9 +58,9 @@ class FolderReader:
         If FAISS is not installed.
     """
 
-    def __init__(self, folder: Path, text: TextFunction | None = None) -> None:
+    def __init__(self, folder: Path, text: TextFunction | None = None, device: Device = CPU) -> None:
         self.folder = folder
-        self._text = text
+        self._text, self._device = text, device
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._stamps: tuple[Stamp, Stamp] = (), ()
@@ -162,7 +165,7 @@ class FolderReader:
             encoder = encoder_of_index(store, content, self.folder, view.encoder if view else None, self._text)
             known = {segment.name: vectors for segment, vectors in view.segments.parts} if view else {}
             dropped = store.dropped()
-            segments = load_segments(self.folder, content.segments, content.dim, dropped, known)
+            segments = load_segments(self.folder, content.segments, content.dim, dropped, known, self._device)
             view = self._view = View(manifest, content, encoder, segments, store)
         return view
 

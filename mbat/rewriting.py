@@ -12,9 +12,10 @@ from mbat.encoder import Encoder
 from mbat.encoder_files import encoder_parts
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index, golden_vector
+from mbat_indexes import CPU, Device
 
 
-def compact_index(folder: Path, known: Encoder, progress: Progress = silent) -> bool:
+def compact_index(folder: Path, known: Encoder, progress: Progress = silent, device: Device = CPU) -> bool:
     """Give the space of dropped documents back, and bring all vectors into one segment.
 
     Returns
@@ -28,7 +29,7 @@ def compact_index(folder: Path, known: Encoder, progress: Progress = silent) -> 
     IndexBusyError, IndexFolderError
         See `mbat.changing.changing`; the message tells what was changed, if anything.
     """
-    with changing(folder) as change:
+    with changing(folder, device) as change:
         content = change.before
         if len(content.segments) > 1 or len(change.store.dropped()):
             encoder = encoder_of_index(change.store, content, folder, known)
@@ -42,6 +43,7 @@ def rebuild_index(
     refit: bool = False,
     progress: Progress = silent,
     text: TextFunction | None = None,
+    device: Device = CPU,
 ) -> Content:
     """Make all vectors anew, from the documents that the index holds; return what it then holds.
 
@@ -57,6 +59,8 @@ def rebuild_index(
         Told how far the work is.
     text : callable, optional
         The text embedder of the index's encoder, if that has one.
+    device : Device
+        Where vectors are put into lists.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def rebuild_index(
     """
     if kind is not None:
         check_kind(kind)
-    with changing(folder) as change:
+    with changing(folder, device) as change:
         encoder = encoder_of_index(change.store, change.before, folder, None, text)
         if refit:
             encoder = change.fitted(encoder, progress)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbat.asking import Explainer, Question, Weights, question_vectors
 from mbat.encoder import Encoder
+from mbat.errors import DocumentError
 from mbat.explaining import Explanation, Part
 from mbat.given import check_search
+from mbat.pipeline import ahead
 
 if TYPE_CHECKING:
     from mbat.filters import Filter
@@ -76,6 +78,9 @@ def _parsed(where: str) -> Filter:
     return parse_filter(where)
 
 
+_TOGETHER: Final = 1024
+"""Questions that are encoded and searched for at a time."""
+
 Nearest = Callable[[NDArray[np.float32], int, Request], list[list[Hit]]]
 """Returns so many of the best documents of an index for each vector, best first."""
 
@@ -100,11 +105,10 @@ class Searcher:
         questions : sequence of Question
         request : Request
         """
-        if not questions:
-            return []
-        vectors = question_vectors(questions, self._encoder(encoder, request.weights))
         passed_over = {one for question in questions for one in question.passed_over}
-        found = nearest(vectors, request.k + len(passed_over), request)
+        wanted = request.k + len(passed_over)
+        vectors = _vectors(questions, self._encoder(encoder, request.weights))
+        found = [line for some in vectors for line in nearest(some, wanted, request)]
         hits = [[_bounded(hit) for hit in line if hit.id not in passed_over][: request.k] for line in found]
         if not request.explain:
             return hits
@@ -117,6 +121,21 @@ class Searcher:
         if known is None or known[0] is not encoder or known[1] != weights:
             known = self._weighed = encoder, weights, weights.applied(encoder)
         return known[2]
+
+
+def _vectors(questions: Sequence[Question], encoder: Encoder) -> Iterator[NDArray[np.float32]]:
+    """Yield the vectors of questions, of some ahead while those before are searched for."""
+    if len(questions) <= _TOGETHER:
+        return iter([question_vectors(questions, encoder)] if questions else [])
+    starts = range(0, len(questions), _TOGETHER)
+
+    def vectors(start: int) -> NDArray[np.float32]:
+        try:
+            return question_vectors(questions[start : start + _TOGETHER], encoder)
+        except DocumentError as error:
+            raise DocumentError(error.reason, error.path, start + (error.position or 0)) from None
+
+    return ahead(vectors, starts)
 
 
 def _bounded(hit: Hit) -> Hit:

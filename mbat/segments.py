@@ -11,11 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import mbat_indexes
 from mbat import durable
 from mbat.content import Segment
-from mbat.errors import IndexDamagedError, IndexFolderError, MissingExtraError, ParameterError
+from mbat.errors import DeviceError, IndexDamagedError, IndexFolderError, MissingExtraError, ParameterError
 from mbat.sealing import damaged, file_record
-from mbat_indexes import IndexFileError, MissingFaissError, VectorIndex, index_writer, load_index, segment_files
+from mbat_indexes import (
+    CPU,
+    Device,
+    IndexFileError,
+    MissingFaissError,
+    VectorIndex,
+    index_writer,
+    load_index,
+    segment_files,
+)
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -26,7 +36,13 @@ class SegmentGoneError(IndexDamagedError):
 
 
 def write_segment(
-    folder: Path, kind: str, dim: int, span: tuple[int, int], count: int, rows: Iterable[tuple[Rows, Vectors]]
+    folder: Path,
+    kind: str,
+    dim: int,
+    span: tuple[int, int],
+    count: int,
+    rows: Iterable[tuple[Rows, Vectors]],
+    device: Device = CPU,
 ) -> Segment:
     """Write a segment and see that it is on the disk; it is in the index when the store's content names it.
 
@@ -42,11 +58,13 @@ def write_segment(
         How many vectors there will be.
     rows : iterable of (row numbers, vectors)
         By rows. If it raises an error, no file is left.
+    device : Device
+        Where the lists of kinds that have them are found.
     """
     name = f"vectors-{secrets.token_hex(6)}"
     written = 0
     try:
-        with index_writer(kind, folder / name, dim, count) as writer:
+        with index_writer(kind, folder / name, dim, count, device) as writer:
             for numbers, vectors in rows:
                 writer.add(numbers, vectors)
                 written += len(vectors)
@@ -62,6 +80,8 @@ def write_segment(
             file.unlink(missing_ok=True)
         if isinstance(error, MissingFaissError):
             raise MissingExtraError(str(error)) from error
+        if isinstance(error, mbat_indexes.DeviceError):
+            raise DeviceError(f"{error} Nothing was changed.") from error
         if isinstance(error, IndexFileError):
             raise IndexFolderError(f"{error} Nothing was changed.") from error
         raise
@@ -79,7 +99,7 @@ def check_sizes(folder: Path, segment: Segment) -> None:
             raise damaged(str(folder / name), f"it has {size:,} bytes instead of {record.bytes:,}")
 
 
-def load_segment(folder: Path, segment: Segment, dim: int) -> VectorIndex:
+def load_segment(folder: Path, segment: Segment, dim: int, device: Device = CPU) -> VectorIndex:
     """Load a segment.
 
     Raises
@@ -88,10 +108,12 @@ def load_segment(folder: Path, segment: Segment, dim: int) -> VectorIndex:
         If its files are not what was written, as far as can be told without reading all of them.
     MissingExtraError
         If FAISS is not installed.
+    DeviceError
+        If its kind is not searched on a device that is required.
     """
     check_sizes(folder, segment)
     try:
-        vectors = load_index(segment.kind, folder / segment.name)
+        vectors = load_index(segment.kind, folder / segment.name, device)
     except (IndexFileError, ValueError, OSError) as error:
         check_sizes(folder, segment)  # it may have gone in this moment
         for name in segment.files:
@@ -99,6 +121,8 @@ def load_segment(folder: Path, segment: Segment, dim: int) -> VectorIndex:
         raise damaged(str(folder / segment.name), str(error)) from error
     except MissingFaissError as error:
         raise MissingExtraError(str(error)) from error
+    except mbat_indexes.DeviceError as error:
+        raise DeviceError(str(error)) from error
     if len(vectors) != segment.vectors or vectors.dim != dim:
         found = f"it holds {len(vectors):,} vectors of length {vectors.dim}"
         raise damaged(str(folder / segment.name), f"{found}, and not {segment.vectors:,} of length {dim}")
@@ -136,6 +160,8 @@ class Segments(NamedTuple):
         ------
         ParameterError
             If k or effort is out of range.
+        DeviceError
+            If there is no room on a device that is required.
         """
         k = min(k, max(1, sum(segment.vectors for segment, _ in self.parts)))
         scores = [np.zeros((len(queries), 0), dtype=np.float32)]
@@ -150,6 +176,8 @@ class Segments(NamedTuple):
                     found = vectors.search(queries, k, effort=effort, allowed=some, excluded=excluded)
             except ValueError as error:
                 raise ParameterError(str(error)) from None
+            except mbat_indexes.DeviceError as error:
+                raise DeviceError(str(error)) from error
             except (IndexFileError, RuntimeError) as error:  # the second is what FAISS raises
                 raise damaged(segment.name, str(error).rpartition("\n")[2]) from error
             if not np.isfinite(found[0][found[1] >= 0]).all():
@@ -172,8 +200,15 @@ def _best(scores: Vectors, rows: Rows, k: int) -> tuple[Vectors, Rows]:
 
 
 def load_segments(
-    folder: Path, segments: Sequence[Segment], dim: int, dropped: Rows, known: Mapping[str, VectorIndex]
+    folder: Path,
+    segments: Sequence[Segment],
+    dim: int,
+    dropped: Rows,
+    known: Mapping[str, VectorIndex],
+    device: Device = CPU,
 ) -> Segments:
     """Load the segments of an index, but for those that are `known` by their names already."""
-    parts = [(one, known[one.name] if one.name in known else load_segment(folder, one, dim)) for one in segments]
+    parts = [
+        (one, known[one.name] if one.name in known else load_segment(folder, one, dim, device)) for one in segments
+    ]
     return Segments(parts, dropped)

@@ -60,7 +60,8 @@ def test_the_pictures_of_a_page_are_there_and_of_moderate_size(page: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("explaining", 10), ("duplicates", 3), ("decoding", 6), ("featurizer", 10), ("milvus", 7)]
+    ("page", "least"),
+    [("explaining", 10), ("duplicates", 3), ("decoding", 6), ("featurizer", 10), ("gpu", 4), ("milvus", 7)],
 )
 def test_the_python_of_a_page_runs_as_shown(page: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

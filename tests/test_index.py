@@ -256,11 +256,6 @@ def test_the_encoder_of_an_index_is_loaded_from_its_folder(made: Path) -> None:
         assert Encoder.load(made) == index.encoder
 
 
-def test_a_device_that_is_not_there_is_refused(made: Path) -> None:
-    with pytest.raises(mbat.ParameterError, match="device is 'auto' or 'cpu'; 'gpu' is not available"):
-        Index.open(made, device="gpu")
-
-
 def test_an_index_stays_the_same_one_when_the_current_folder_becomes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,3 +328,16 @@ def test_auto_takes_lists_where_comparing_all_is_too_much(tmp_path: Path, monkey
         index.delete(["0"])
         index.rebuild(kind="auto")
         assert (index.content.kind, index.content.reason[:9]) == ("flat", "It is qui")
+
+
+def test_many_queries_are_answered_as_each_alone_and_a_bad_one_is_named_by_its_place(tmp_path: Path) -> None:
+    names = [{"name": f"{first} {last}"} for first in ("Ann", "Bob", "Eve") for last in ("Lee", "Roy", "Poe")]
+    with Index.create(tmp_path / "a.mbat", names, encoder=Encoder(dim=64)) as index:
+        queries = [names[position % 9] for position in range(2500)]
+        found = index.search_batch(queries, k=2)
+        alone = [index.search(name, k=2) for name in names]
+        assert found == [alone[position % 9] for position in range(2500)]
+        with pytest.raises(mbat.DocumentError, match=r"^At document 2100, \$\.name: "):
+            index.search_batch([*queries[:2100], {"name": {1, 2}}, *queries[:5]])
+        with pytest.raises(mbat.DocumentError, match=r"^At document 2048, \$: "):
+            index.search_batch([*queries[:2048], {1, 2}])

@@ -66,7 +66,7 @@ def test_a_filter_costs_no_recall_since_effort_is_a_share_of_what_it_lets_throug
 @pytest.mark.parametrize("kind", [name for name in EFFORT if KINDS[name].effort == "nprobe"])
 def test_lists_are_searched_for_what_may_be_found_alone(kind: str, tmp_path: Path) -> None:
     made(kind, tmp_path / "file", spread_ids(2000), units(2000))
-    finder = load_built(tmp_path / "file", KINDS[kind])._finder
+    finder = load_built(tmp_path / "file", KINDS[kind]).finder
     live = np.arange(2000) % 7 == 3
     found = finder.nearest(units(20, seed=2), 50, 1.0, live)[1]
     assert (found >= 0).all()

@@ -52,7 +52,7 @@ def test_the_estimates_are_those_of_the_files_and_of_what_is_made_when_they_are_
     index = made(kind, tmp_path / "file", spread_ids(3000), units(3000, dim=256))
     tables = 0 if kind == "exact" else index.ids().nbytes
     if kind in ("ivf", "ivf-fp16"):
-        tables += 8 * index._finder._index.direct_map.array.size()  # type: ignore[attr-defined]
+        tables += 8 * index.finder.index.direct_map.array.size()  # type: ignore[attr-defined]
     first, *copy = [file.stat().st_size for file in segment_files(kind, tmp_path / "file")]
     memory, disk = estimate(kind, 3000, 256)
     assert memory == pytest.approx(first + tables, rel=0.01)

@@ -13,6 +13,7 @@ from mbat.records import OnError
 from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     any_index_option,
+    device_options,
     find_folder,
     find_index,
     folder_bytes,
@@ -95,16 +96,18 @@ def compact(index_path: str | None) -> None:
 @index_option
 @click.option("--kind", type=click.Choice(["auto", *KINDS]), help="How to store and search; as it is if not given.")
 @click.option("--refit", is_flag=True, help="Learn the encoder's statistics anew from the documents.")
-def rebuild(index_path: str | None, kind: str | None, refit: bool) -> None:
+@device_options
+def rebuild(index_path: str | None, kind: str | None, refit: bool, device: str, gpu_memory: int | None) -> None:
     """Make all vectors anew from the documents that the index holds.
 
     This changes the kind, learns from documents that were added since, or both. No source files are needed.
     """
+    from mbat.given import found_device
     from mbat.rewriting import rebuild_index
 
     path = find_folder(index_path)
     with working() as progress:
-        content = rebuild_index(path, kind, refit, progress)
+        content = rebuild_index(path, kind, refit, progress, device=found_device(device, gpu_memory))
     click.echo(f"Rebuilt {content.documents:,} documents as {content.kind}: {path}", err=True)
     tell_of_kind(content)
 

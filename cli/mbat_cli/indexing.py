@@ -12,6 +12,7 @@ from mbat.records import OnError
 from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     config_option,
+    device_options,
     id_field_option,
     input_options,
     new_encoder,
@@ -32,6 +33,7 @@ _SUFFIXES: Final = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".parquet")
 @click.option("--kind", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True, help="How to store.")
 @config_option
 @workers_option
+@device_options
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there already.")
 def index(
     files: tuple[str, ...],
@@ -41,6 +43,8 @@ def index(
     kind: str,
     config: str | None,
     workers: int,
+    device: str,
+    gpu_memory: int | None,
     overwrite: bool,
 ) -> None:
     """Make an index of the documents in FILE...
@@ -49,16 +53,17 @@ def index(
     .gz or .zst after it, or in .parquet (a row is a document); - is JSON lines on standard input.
     """
     from mbat.building import build_index, check_place
+    from mbat.given import found_device
 
     path = Path(output) if output else _named_after(files)
     check_place(path, overwrite)
+    where = found_device(device, gpu_memory)
     encoder = new_encoder(config)
     reader = Reader(files, id_field, on_error)
     start = time.perf_counter()
     with located(reader), working() as progress:
-        content = build_index(
-            *(path, reader, encoder, kind, overwrite, progress), fit=True, id_field=id_field, workers=workers
-        )
+        how = path, reader, encoder, kind, overwrite, progress
+        content = build_index(*how, fit=True, id_field=id_field, workers=workers, device=where)
     warn_of_unmatched_fields(encoder)
     tell_of_kind(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""

@@ -83,6 +83,7 @@ def _folder(path: Path) -> dict[str, Any]:
 
 def _installed() -> dict[str, str]:
     from mbat.building import library_version
+    from mbat_indexes import told_of_gpus
     from mbat_indexes.faiss_library import installed_faiss
 
     faiss = installed_faiss()
@@ -94,4 +95,5 @@ def _installed() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("numpy", "numba", "orjson")},
         "faiss": named or "not installed: pip install 'mbat[cpu]'",
+        "gpus": told_of_gpus(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 INDEX_VARIABLE: Final = "MBAT_INDEX"
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)b?", re.ASCII | re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def index_option(command: F) -> F:
@@ -91,6 +95,42 @@ def working() -> Iterator[ProgressLine]:
         yield progress
     finally:
         progress.clear()
+
+
+def device_options(command: F) -> F:
+    """Add --device and --gpu-memory."""
+    command = click.option(
+        "--gpu-memory",
+        callback=_bytes,
+        metavar="SIZE",
+        help="How much of a GPU's memory vectors may take, as 20GB; by default all that is free.",
+    )(command)
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        callback=_device,
+        help="cpu; gpu, or gpu:0,1 for GPUs by number; or auto: a GPU if one can be used, else the CPU.",
+    )(command)
+
+
+def _device(context: click.Context, option: click.Parameter, given: str) -> str:
+    from mbat_indexes import checked_device
+
+    try:
+        return checked_device(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _bytes(context: click.Context, option: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    found = _SIZE.fullmatch(given.strip())
+    if not found or float(found[1]) <= 0:
+        raise click.BadParameter(f"{given!r} is no size such as 20GB or 800MB.")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 def effort_option(command: F) -> F:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from mbat_cli.options import effort_option, index_option, named_index, working
+from mbat_cli.options import device_options, effort_option, index_option, named_index, working
 from mbat_cli.printing import print_line, print_outlier, wants_table
 
 _FIELDS: Final = 3
@@ -24,9 +24,17 @@ _FIELDS: Final = 3
     help="How many of the nearest other documents count.",
 )
 @effort_option
+@device_options
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
 def outliers(
-    name: str | None, index_path: str | None, k: int, neighbours: int, effort: float | None, as_json: bool | None
+    name: str | None,
+    index_path: str | None,
+    k: int,
+    neighbours: int,
+    effort: float | None,
+    device: str,
+    gpu_memory: int | None,
+    as_json: bool | None,
 ) -> None:
     """Find the documents that are least like their nearest neighbours.
 
@@ -36,7 +44,7 @@ def outliers(
     from mbat.folder_index import FolderIndex
     from mbat.outliers import find_outliers
 
-    with FolderIndex.open(named_index(name, index_path)) as index:
+    with FolderIndex.open(named_index(name, index_path), device, gpu_memory=gpu_memory) as index:
         with working() as progress:
             found = find_outliers(index, k, neighbours, effort=effort, progress=progress)
         documents = len(index)

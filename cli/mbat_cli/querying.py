@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from mbat_cli.documents import documents_of_input, parsed_document
 from mbat_cli.options import (
     any_index_option,
     depth_option,
+    device_options,
     effort_option,
     find_index,
     unmet,
@@ -25,8 +26,6 @@ from mbat_cli.printing import print_hits, print_line, wants_table
 
 if TYPE_CHECKING:
     from mbat import Hit
-
-_BATCH: Final = 64
 
 
 @click.command()
@@ -40,6 +39,7 @@ _BATCH: Final = 64
 @click.option("--explain", is_flag=True, help="Say why each was found, field by field.")
 @depth_option
 @effort_option
+@device_options
 @click.option("--json/--plain", "as_json", default=None, help="JSON lines or a table; a table only on a terminal.")
 def query(
     document: str | None,
@@ -53,6 +53,8 @@ def query(
     explain: bool,
     depth: int | None,
     effort: float | None,
+    device: str,
+    gpu_memory: int | None,
     as_json: bool | None,
 ) -> None:
     """Find the documents most like DOCUMENT.
@@ -83,7 +85,7 @@ def query(
     table = wants_table(as_json)
     alone = NOTHING if document is None or many else parsed_document(document)
     unused = {*weights, *ignore}
-    with Index.open(find_index(index_path)) as opened:
+    with Index.open(find_index(index_path), device, gpu_memory=gpu_memory) as opened:
         if not many:
             hits = opened.search(alone, k, explain=explain, like=like, unlike=unlike, **options)
             print_hits(_grouped(hits, depth), None, table)
@@ -92,7 +94,7 @@ def query(
             warn_of_unmet(unused)
             return
         queries, number = documents_of_input(), 0
-        while batch := list(islice(queries, _BATCH)):
+        while batch := list(islice(queries, opened.batch)):
             for one in batch:
                 unused = unmet(unused, one)
             for hits in opened.search_batch(batch, k, explain=explain, **options):

@@ -16,6 +16,7 @@ Examples
 """
 
 from mbat_indexes.choosing import Choice, choose_kind, estimate
+from mbat_indexes.devices import CPU, Device, DeviceError, checked_device, find_device, told_of_gpus
 from mbat_indexes.exact import exact_index
 from mbat_indexes.files import index_writer, load_index, segment_files
 from mbat_indexes.kinds import KINDS, Kind
@@ -24,19 +25,25 @@ from mbat_indexes.protocol import NO_ID, IndexFileError, MissingFaissError, Vect
 from mbat_indexes.writing import VectorWriter
 
 __all__ = [
+    "CPU",
     "KINDS",
     "NO_ID",
     "Choice",
+    "Device",
+    "DeviceError",
     "IndexFileError",
     "Kind",
     "MissingFaissError",
     "VectorIndex",
     "VectorWriter",
+    "checked_device",
     "choose_kind",
     "estimate",
     "exact_index",
+    "find_device",
     "index_writer",
     "load_index",
     "recall",
     "segment_files",
+    "told_of_gpus",
 ]

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from mbat_indexes.protocol import NO_ID, Ids, IndexFileError, Scores, Vectors
-from mbat_indexes.stored import Mask, Positions, StoredIndex, blocks, dots, rounding
+from mbat_indexes.stored import Mask, Positions, StoredIndex, blocks, dots
 
 _MARGIN: Final = 4  # candidates beyond k, so that equal scores at the k-th place are rarely cut
 _WIDER: Final = 4  # how much more is looked at when it was too little
@@ -35,12 +35,24 @@ class Finder(Protocol):
         How many candidates are needed for each vector wanted; more than 1 where their scores are rounded.
     effort : float
         The effort by default: the share of the vectors that it looks at, if that depends on the effort.
+    rounding : float
+        How far the scores of vectors that it compares as they are stored may be off, as a part of the product of norms.
     """
 
     exact: bool
-    selects: bool
-    candidates: int
     effort: float
+
+    @property
+    def selects(self) -> bool:
+        """See above; it may be known only when the vectors are where they are searched."""
+
+    @property
+    def candidates(self) -> int:
+        """Likewise."""
+
+    @property
+    def rounding(self) -> float:
+        """Likewise."""
 
     def rows(self, positions: Positions | slice) -> Vectors:
         """Return stored vectors as float32."""
@@ -58,15 +70,19 @@ class CandidateIndex(StoredIndex):
         As for `StoredIndex`.
     finder : Finder
         Holds the vectors.
+
+    Attributes
+    ----------
+    finder : Finder
     """
 
     def __init__(self, kind: str, ids: Ids, dim: int, finder: Finder) -> None:
         super().__init__(kind, ids, dim, finder.rows)
-        self._finder = finder
+        self.finder = finder
 
     def _best(self, queries: Vectors, wanted: int, effort: float | None, live: Mask | None) -> tuple[Scores, Positions]:
         """Return the scores and positions of the best for each query; there are as many as wanted."""
-        finder, share = self._finder, 1.0 if live is None else np.count_nonzero(live) / len(self)
+        finder, share = self.finder, 1.0 if live is None else np.count_nonzero(live) / len(self)
         effort = (effort or finder.effort) / share
         count = int(np.ceil((wanted + _MARGIN) * finder.candidates / (1 if finder.selects else share)))
         scores = np.empty((len(queries), wanted), dtype=np.float32)
@@ -99,13 +115,13 @@ class CandidateIndex(StoredIndex):
         """
         few_candidates = count * _WIDER <= len(self)
         many_to_compare = share * _FEW > 1
-        return few_candidates and (many_to_compare if self._finder.exact else effort < 1)
+        return few_candidates and (many_to_compare if self.finder.exact else effort < 1)
 
     def _attempt(
         self, queries: Vectors, wanted: int, count: int, effort: float, live: Mask | None
     ) -> tuple[Scores, Positions, Mask]:
         """Return the best of some candidates, and for which queries they are enough."""
-        rounded, candidates = self._finder.nearest(queries, count, effort, live if self._finder.selects else None)
+        rounded, candidates = self.finder.nearest(queries, count, effort, live if self.finder.selects else None)
         if candidates.max() >= len(self) or candidates.min() < NO_ID:
             raise IndexFileError(f"The index of kind {self.kind!r} names vectors that it does not hold.")
         exhausted = candidates[:, -1] == NO_ID
@@ -123,7 +139,7 @@ class CandidateIndex(StoredIndex):
         """Tell whether the candidates go on past all that may share the score of the last one that is wanted."""
         rows = self._rows(np.maximum(candidates, 0))
         norms = np.linalg.norm(queries, axis=1) * np.linalg.norm(rows, axis=1)
-        clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * rounding(self.dim) * norms
+        clear: Mask = rounded[:, -1] < np.take_along_axis(rounded, last, 1)[:, 0] - 2 * self.finder.rounding * norms
         return clear
 
     def _scores(self, queries: Vectors, candidates: Positions) -> Scores:

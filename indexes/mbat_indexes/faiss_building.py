@@ -10,6 +10,7 @@ import numpy as np
 
 from mbat_indexes.faiss_flat import COUNT_AT, HEADER_BYTES
 from mbat_indexes.faiss_library import lists_of, load_faiss, make_index, rotated, write_file
+from mbat_indexes.faiss_placing import Placer
 from mbat_indexes.kinds import Kind, lists_for
 from mbat_indexes.protocol import Ids, Vectors
 from mbat_indexes.spool import Spool, StoredRows, copy_file
@@ -25,8 +26,7 @@ _SIZE: Final = struct.Struct("<Q")
 
 def factory_of(kind: Kind, dim: int, lists: int) -> str:
     """Return what FAISS calls an index of a kind."""
-    parts = next(parts for parts in range(max(1, dim // 8), 0, -1) if dim % parts == 0)
-    return (kind.factory or "").format(lists=lists, parts=parts)
+    return (kind.factory or "").format(lists=lists, parts=kind.parts_for(dim))
 
 
 class BuiltSink:
@@ -40,13 +40,15 @@ class BuiltSink:
         Length of the vectors.
     kind : Kind
         A kind that is built.
+    place : callable
+        Works with a flat FAISS index where it is to be searched while the lists are found.
     """
 
-    def __init__(self, path: Path, dim: int, kind: Kind) -> None:
+    def __init__(self, path: Path, dim: int, kind: Kind, place: Placer) -> None:
         load_faiss()
-        self._path, self._dim, self._kind = path, dim, kind
-        place = copy_file(path) if kind.copy else path.with_name(path.name + ".spool")
-        self._spool = Spool(place, dim, kind.half)
+        self._path, self._dim, self._kind, self._place = path, dim, kind, place
+        waiting = copy_file(path) if kind.copy else path.with_name(path.name + ".spool")
+        self._spool = Spool(waiting, dim, kind.half)
 
     def write(self, vectors: Vectors) -> None:
         """Let vectors wait."""
@@ -58,7 +60,7 @@ class BuiltSink:
         if self._kind.effort == "efSearch":
             _build_graph(self._path, self._kind, ids, rows)
         elif self._kind.effort == "nprobe":
-            _build_lists(self._path, self._kind, ids, rows)
+            _build_lists(self._path, self._kind, ids, rows, self._place)
         else:
             index = make_index(self._dim, factory_of(self._kind, self._dim, 0))
             index.train(_sample(rows, _SAMPLE_BYTES // (4 * self._dim)))
@@ -95,14 +97,12 @@ def _build_graph(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
     write_file(path, outer)
 
 
-def _build_lists(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
+def _build_lists(path: Path, kind: Kind, ids: Ids, rows: StoredRows, place: Placer) -> None:
     lists = lists_for(rows.count)
     index = make_index(rows.dim, factory_of(kind, rows.dim, lists))
-    _train(index, lists, rows)
+    _train(index, lists, rows, place)
     inner = lists_of(index)
-    homes = np.concatenate(
-        [np.zeros(0, np.int64), *(_homes(index, rows(block)) for block in blocks(rows.count, rows.dim))]
-    )
+    homes = _homes(index, rows, place)
     inner.nprobe = lists_effort(index, rows, homes)
     if kind.copy:
         write_file(path, _filled(index, ids, rows))
@@ -110,7 +110,7 @@ def _build_lists(path: Path, kind: Kind, ids: Ids, rows: StoredRows) -> None:
         _write_lists(path, inner, ids, rows, homes)
 
 
-def _train(index: Any, lists: int, rows: StoredRows) -> None:
+def _train(index: Any, lists: int, rows: StoredRows, place: Placer) -> None:
     inner = lists_of(index)
     sample = _sample(rows, max(lists, min(lists * _POINTS_PER_LIST, _SAMPLE_BYTES // (4 * rows.dim))))
     inner.cp.min_points_per_centroid = 1  # else FAISS writes to stderr
@@ -122,12 +122,27 @@ def _train(index: Any, lists: int, rows: StoredRows) -> None:
         sample = np.resize(sample, (max(len(sample), _PQ_CENTROIDS), rows.dim))
     if hasattr(inner, "sq"):
         inner.by_residual = False  # else codes are of the distance to the centre, and not of the vector
-    index.train(sample)
+
+    def train(nearest_centres: Any) -> None:
+        inner.clustering_index = nearest_centres
+        nearest_centres.thisown = True  # which FAISS takes it to be no more, and frees it never
+        try:
+            index.train(sample)
+        finally:
+            inner.clustering_index = None
+
+    place(load_faiss().IndexFlatIP(rows.dim), train)
 
 
-def _homes(index: Any, vectors: Vectors) -> Ids:
+def _homes(index: Any, rows: StoredRows, place: Placer) -> Ids:
     """Return the list into which each vector goes."""
-    homes: Ids = lists_of(index).quantizer.assign(rotated(index, vectors), 1)[:, 0]
+    homes = np.zeros(rows.count, dtype=np.int64)
+
+    def assign(nearest_centres: Any) -> None:
+        for block in blocks(rows.count, rows.dim):
+            homes[block] = nearest_centres.assign(rotated(index, rows(block)), 1)[:, 0]
+
+    place(lists_of(index).quantizer, assign)
     return homes
 
 

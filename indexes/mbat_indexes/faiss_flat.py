@@ -11,7 +11,7 @@ import numpy as np
 from mbat_indexes.candidates import CandidateIndex
 from mbat_indexes.faiss_library import check_size, check_type, empty_file, load_faiss, make_index, read_file
 from mbat_indexes.protocol import Ids, IndexFileError, Scores, Vectors
-from mbat_indexes.stored import Mask, Positions
+from mbat_indexes.stored import Mask, Positions, rounding
 from mbat_indexes.writing import as_half
 
 _FACTORIES: Final = {"flat": "Flat", "flat-fp16": "SQfp16"}
@@ -49,7 +49,8 @@ class FlatFinder:
     exact, selects, candidates, effort = True, False, 1, 1.0
 
     def __init__(self, outer: Any, index: Any, kind: str) -> None:
-        self._outer, self._index = outer, index  # the outer one owns the memory
+        self._outer, self.index = outer, index  # the outer one owns the memory
+        self.rounding = rounding(index.d)
         self._vectors = codes_of(index).view(_STORED[kind][0]) if index.ntotal else np.zeros((0, index.d), np.float32)
 
     def rows(self, positions: Positions | slice) -> Vectors:
@@ -58,7 +59,7 @@ class FlatFinder:
 
     def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
         """Return the best of all vectors."""
-        found: tuple[Scores, Positions] = self._index.search(queries, count)
+        found: tuple[Scores, Positions] = self.index.search(queries, count)
         return found
 
 

@@ -27,7 +27,7 @@ def load_faiss() -> Any:
     Raises
     ------
     MissingFaissError
-        If it is not installed; the message has the line that installs it.
+        If it, or a library that it needs, is not installed; the message has the line that installs it.
     """
     try:
         import faiss
@@ -35,6 +35,8 @@ def load_faiss() -> Any:
         raise MissingFaissError(
             "Searching needs FAISS, which is not installed. Run: pip install 'mbat[cpu]' (or 'mbat[gpu]')"
         ) from error
+    except RuntimeError as error:  # what faiss-gpu raises, with the line that installs it
+        raise MissingFaissError(f"FAISS lacks a library of CUDA: {error}") from error
     return faiss
 
 

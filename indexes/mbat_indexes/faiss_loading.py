@@ -14,7 +14,7 @@ from mbat_indexes.faiss_library import check_size, check_type, lists_of, load_fa
 from mbat_indexes.kinds import Kind
 from mbat_indexes.protocol import IndexFileError, Scores, Vectors
 from mbat_indexes.spool import StoredRows, copy_file
-from mbat_indexes.stored import Mask, Positions, Rows
+from mbat_indexes.stored import Mask, Positions, Rows, rounding
 
 _ID_BYTES: Final = 8
 _PQ_TABLE_BYTES: Final = 1 << 36  # FAISS checks the size of a table that it makes for other distances alone
@@ -30,11 +30,12 @@ class CodesFinder:
     effort = 1 / 8  # that is twice; not at all where an eighth of the vectors or fewer may be found
 
     def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
-        self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
+        self._outer, self.index, self.rows, self.candidates = outer, index, rows, candidates
+        self.rounding = rounding(index.d)
 
     def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
         """Return the best by their codes, whatever the effort."""
-        found: tuple[Scores, Positions] = self._index.search(queries, count)
+        found: tuple[Scores, Positions] = self.index.search(queries, count)
         return found
 
 
@@ -44,7 +45,8 @@ class ListsFinder:
     exact, selects = False, True
 
     def __init__(self, outer: Any, index: Any, rows: Rows, candidates: int) -> None:
-        self._outer, self._index, self.rows, self.candidates = outer, index, rows, candidates
+        self._outer, self.index, self.rows, self.candidates = outer, index, rows, candidates
+        self.rounding = rounding(index.d)
         self._lists = lists_of(index)
         self.effort = self._lists.nprobe / self._lists.nlist
 
@@ -55,7 +57,7 @@ class ListsFinder:
         selector = None if bits is None else faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
         probed = max(1, int(np.ceil(effort * self._lists.nlist - 1e-6)))
         params = faiss.SearchParametersIVF(nprobe=probed, sel=selector)
-        turned = rotated(self._index, queries)
+        turned = rotated(self.index, queries)
         found: tuple[Scores, Positions] = self._lists.search(turned, count, params=params)
         return found
 
@@ -66,14 +68,15 @@ class GraphFinder:
     exact, selects, candidates = False, False, 1
 
     def __init__(self, outer: Any, index: Any, rows: Rows) -> None:
-        self._outer, self._index, self.rows = outer, index, rows
+        self._outer, self.index, self.rows = outer, index, rows
+        self.rounding = rounding(index.d)
         self.effort = min(1.0, index.hnsw.efSearch / max(1, index.ntotal))
 
     def nearest(self, queries: Vectors, count: int, effort: float, live: Mask | None) -> tuple[Scores, Positions]:
         """Return the best of as many candidates as that share of the vectors."""
-        held = max(count, int(np.ceil(effort * self._index.ntotal)))
+        held = max(count, int(np.ceil(effort * self.index.ntotal)))
         params = load_faiss().SearchParametersHNSW(efSearch=held)
-        found: tuple[Scores, Positions] = self._index.search(queries, count, params=params)
+        found: tuple[Scores, Positions] = self.index.search(queries, count, params=params)
         return found
 
 
@@ -85,7 +88,7 @@ def load_built(path: Path, kind: Kind) -> CandidateIndex:
     IndexFileError
         If they hold none of this kind.
     """
-    tables = _PQ_TABLE_BYTES if "PQ" in (kind.factory or "") else 0
+    tables = _PQ_TABLE_BYTES if kind.is_pq else 0
     outer, index, ids = read_file(path, kind.name, kind.effort == "nprobe", tables)
     candidates = kind.candidates_for(index.d)
     finder: CodesFinder | ListsFinder | GraphFinder

@@ -9,7 +9,7 @@ from typing import Any, Self
 from mbat.addresses import Address, parsed_address
 from mbat.embedding import TextFunction
 from mbat.encoder import BATCH, Encoder
-from mbat.given import check_device
+from mbat.errors import ParameterError
 from mbat.index import Ask, Index
 from mbat.milvus.changing import put_rows
 from mbat.milvus.collection import Collection
@@ -46,9 +46,17 @@ class MilvusIndex(Index):
         self._searcher, self._search = Searcher(), MilvusSearch(self._collection, self._encoder)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], device: str = "auto", *, text: TextFunction | None = None) -> Self:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        device: str = "auto",
+        *,
+        text: TextFunction | None = None,
+        gpu_memory: int | None = None,
+    ) -> Self:
         """Open a collection that is named ``milvus:URI#NAME``; see `mbat.Index.open`."""
-        check_device(device)
+        if device != "auto" or gpu_memory is not None:
+            raise ParameterError("Milvus searches where it is: a device and its memory are for an index in a folder.")
         address = parsed_address(path)
         connection = opened(address)
         try:
