@@ -307,6 +307,12 @@ def test_a_collection_that_is_not_there_is_not_made(tmp_path: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("where", [{"device": "cpu"}, {"device": "gpu"}, {"gpu_memory": 10**9}])
+def test_where_milvus_searches_cannot_be_chosen_here(where: dict[str, Any], empty: MilvusIndex) -> None:
+    with pytest.raises(mbat.ParameterError, match=r"^Milvus searches where it is: a device and its memory are for"):
+        Index.open(empty.place, **where)
+
+
 def test_an_encoder_that_did_not_make_the_vectors_is_refused(empty: MilvusIndex) -> None:
     place, call = f"milvus:{empty._address.uri}#docs", empty._connection.call
     call("drop_collection", "docs_encoder")
