@@ -59,6 +59,11 @@ def is_pandas_column(data: Any) -> bool:
     return _kind(data) == "pandas.Series"
 
 
+def pandas_frame(rows: NDArray[Any], column: Any) -> Any:
+    """Return rows as a data frame of pandas, with the index of a column of pandas."""
+    return type(column.to_frame())(rows, index=column.index)
+
+
 def check_table(table: Any) -> None:
     """Raise ParameterError if the columns of a table have no form in JSON, or there are none."""
     if not table.shape[1]:

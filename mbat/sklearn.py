@@ -15,7 +15,7 @@ from mbat.errors import ParameterError
 from mbat.extras import extra_module
 from mbat.fields import Field
 from mbat.fitting import fit_keeping
-from mbat.frames import arrow_table, check_table, documents, is_pandas_column, is_table, known, repeatable
+from mbat.frames import arrow_table, check_table, documents, is_pandas_column, is_table, known, pandas_frame, repeatable
 from mbat.pipeline import batched, stacked
 from mbat.preparing import Documents
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed
@@ -264,11 +264,8 @@ class MBATVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         from sklearn.utils._set_output import _get_output_config
 
-        if not is_pandas_column(X) or _get_output_config("transform", self)["dense"] != "pandas":
-            return rows
-        import pandas as pd
-
-        return pd.DataFrame(rows, index=X.index)
+        wanted = is_pandas_column(X) and _get_output_config("transform", self)["dense"] == "pandas"
+        return pandas_frame(rows, X) if wanted else rows
 
     def _note_columns(self, X: Any) -> None:
         """Note the columns of a table that was fitted on; documents have none."""

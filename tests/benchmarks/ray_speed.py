@@ -1,12 +1,12 @@
-"""Time `mbat encode --engine ray` beside one plain process, as commands.
+"""Time `mbat.ray.encode_files` on this machine beside one plain process.
 
-    python -m tests.benchmarks.ray_speed DOCUMENTS.jsonl [--documents 1000000] [--workers 2] [--runs 3] [--folder /tmp]
+    python -m tests.benchmarks.ray_speed DOCUMENTS.jsonl [--documents 1000000] [--workers 2] [--runs 3] [--folder DIR]
 
-The plain process writes one Parquet file of vectors, once with its threads as they come and once on one processor.
-Ray's workers write a folder of vectors with ids and
-documents. Each run takes all in turn, and each command also of a
-single document, which is its start-up; ratios are medians of those within a run, after start-up. A file of documents is
-made as `million.py` makes it; the vectors of a million take 4 GB.
+The plain process is `mbat encode` to one Parquet file of vectors, once with its threads as they come and once on one
+processor; its start-up is what it takes for a single document. Ray's start-up is that of the cluster and its workers,
+with a single document each; then it writes a folder of vectors with ids and documents. All fit a new encoder first.
+Each run takes all in turn; ratios are medians of those within a run, after start-up. A file of documents is made as
+`million.py` makes it; the vectors of a million take 4 GB, so that the folder should be on a quick disk or in memory.
 """
 
 from __future__ import annotations
@@ -19,44 +19,52 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from mbat.ray import encode_files
+from mbat.ray.cluster import cluster
 from tests.benchmarks.million import write_documents
 
 MBAT: Final = (sys.executable, "-c", "from mbat_cli.main import main; main()")
+Times = tuple[float, float]
+"""Seconds of start-up, and of the work after it."""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def one_processor() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def seconds(output: Path, *arguments: str, pinned: bool = False) -> float:
-    """Run `mbat encode`, take away what it wrote, and return its seconds."""
-    start = time.perf_counter()
-    subprocess.run(
-        (*MBAT, "encode", *arguments, "-o", str(output)),
-        check=True,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=one_processor if pinned else None,
-    )
-    took = time.perf_counter() - start
-    if output.is_dir():
-        shutil.rmtree(output)
-    else:
+def plain(file: Path, one: Path, pinned: bool) -> Times:
+    output = file.with_name("v.parquet")
+
+    def encode(name: Path) -> None:
+        command = (*MBAT, "encode", str(name), "-o", str(output))
+        pin = one_processor if pinned else None
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, preexec_fn=pin)
         output.unlink()
-    return took
+
+    start = seconds(lambda: encode(one))
+    return start, seconds(lambda: encode(file)) - start
 
 
-def turn(file: Path, one: Path, folder: Path, workers: int) -> dict[str, tuple[float, float]]:
-    """Return the seconds of each way, and those of its start-up."""
-    ray = ("--engine", "ray", "--workers", str(workers))
-    plain, out = folder / "v.parquet", folder / "out"
-    return {
-        "plain, its threads": (seconds(plain, str(file)), seconds(plain, str(one))),
-        "plain, one processor": (seconds(plain, str(file), pinned=True), seconds(plain, str(one), pinned=True)),
-        f"ray, {workers} workers": (seconds(out, str(file), *ray), seconds(out, str(one), *ray)),
-    }
+def on_ray(file: Path, one: Path, workers: int) -> Times:
+    output = file.with_name("out")
+    begun = time.perf_counter()
+    with cluster(None, workers):
+        encode_files([str(one)] * workers, output, workers=workers)
+        shutil.rmtree(output)
+        start = time.perf_counter() - begun
+        took = seconds(lambda: encode_files([str(file)], output, workers=workers))
+        shutil.rmtree(output)
+    return start, took
 
 
 def main() -> None:
@@ -67,21 +75,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--folder", help="Where the files go, which are removed afterwards.")
     given = parser.parse_args()
+    ways: dict[str, list[Times]] = {"plain": [], "plain, one processor": [], "ray": []}
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        folder = Path(name)
-        file, one = folder / "documents.jsonl", folder / "one.jsonl"
+        file, one = Path(name, "documents.jsonl"), Path(name, "one.jsonl")
         write_documents(given.source, given.documents, file)
         write_documents(given.source, 1, one)
-        print(f"{given.documents:,} documents, {file.stat().st_size / 1e6:,.0f} MB; load {os.getloadavg()[0]:.1f}")
-        runs = [turn(file, one, folder, given.workers) for _ in range(given.runs)]
-        print(f"load {os.getloadavg()[0]:.1f}")
-    *plain, ray = runs[0]
-    for way in runs[0]:
-        took, start = (statistics.median(run[way][i] for run in runs) for i in (0, 1))
-        print(f"{way:22} {took:7.1f} s, of which start-up {start:5.1f} s")
-    for way in plain:
-        ratio = statistics.median((run[way][0] - run[way][1]) / (run[ray][0] - run[ray][1]) for run in runs)
-        print(f"{ray} beside {way}, after start-up: {ratio:.2f} times as fast")
+        print(f"{given.documents:,} documents, {file.stat().st_size / 1e6:,.0f} MB, {given.workers} workers")
+        for _ in range(given.runs):
+            ways["plain"].append(plain(file, one, False))
+            ways["plain, one processor"].append(plain(file, one, True))
+            ways["ray"].append(on_ray(file, one, given.workers))
+            print(f"load {os.getloadavg()[0]:.1f}:", *(f"{way} {times[-1][1]:.1f} s" for way, times in ways.items()))
+    for way, times in ways.items():
+        ratio = statistics.median(a[1] / b[1] for a, b in zip(times, ways["ray"], strict=True))
+        start, took = (statistics.median(one[i] for one in times) for i in (0, 1))
+        print(f"{way:22} start-up {start:5.1f} s, then {took:6.1f} s, {ratio:.2f} times that of ray")
 
 
 if __name__ == "__main__":
