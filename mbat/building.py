@@ -95,7 +95,7 @@ def build_index(
         If the folder cannot be written. In each case nothing has changed.
     """
     check_place(path, overwrite)
-    check_kind(kind)
+    check_kind(kind, (encoder or Encoder()).dim, device)
     with as_folder_error(f"The index cannot be written to {path}", NOTHING_CHANGED), _site(path):
         check_place(path, overwrite)
         how = fit or encoder is None, kind, id_field, workers, device
@@ -159,7 +159,7 @@ def _fill(
             numbers = Numbers()
             stored = _stored(store, numbers, records, progress, "read" if fit else "store")
             kept = _fitted(encoder, stored, workers) if fit else _drained(stored)
-            chosen, reason = chosen_kind(kind, len(store), encoder.dim)
+            chosen, reason = chosen_kind(kind, len(store), encoder.dim, device)
             vectors = _vectors(store, encoder, kept, workers)
             segments = _segments(path, store, encoder.dim, chosen, vectors, device, progress)
             store.put_encoder(*encoder_parts(encoder))

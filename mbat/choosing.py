@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 
-from mbat.errors import ParameterError
-from mbat_indexes import KINDS, choose_kind
+import mbat_indexes
+from mbat.errors import DeviceError, ParameterError
+from mbat_indexes import KINDS, Device, check_on_gpu, choose_kind
 
 
-def check_kind(kind: str) -> None:
-    """Raise ParameterError if there is no such kind of index."""
+def check_kind(kind: str, dim: int, device: Device) -> None:
+    """Raise an error if there is no such kind of index, or it is not searched on a device that is required."""
     if kind not in ("auto", *KINDS):
         raise ParameterError(f"There is no kind of index {kind!r}; there are auto, {', '.join(KINDS)}.")
+    try:
+        if kind != "auto":
+            check_on_gpu(KINDS[kind], dim, device)
+    except mbat_indexes.DeviceError as error:
+        raise DeviceError(str(error)) from None
 
 
-def chosen_kind(kind: str, count: int, dim: int) -> tuple[str, str]:
+def chosen_kind(kind: str, count: int, dim: int, device: Device) -> tuple[str, str]:
     """Return the kind to use for some vectors, and if ``auto`` stands for it, why, in a sentence."""
     if kind != "auto":
         return kind, ""
-    choice = choose_kind(count, dim, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    choice = choose_kind(count, dim, memory, on_gpu=device.required)
     return choice.kind, choice.reason
 
 

@@ -20,6 +20,7 @@ from mbat.reading import golden_vector
 from mbat.refusals import NOTHING_CHANGED, as_folder_error
 from mbat.store import Store
 from mbat.writable_store import WritableStore
+from mbat_indexes import CPU
 
 
 def repair_index(folder: Path, progress: Progress = silent, text: TextFunction | None = None) -> Content:
@@ -61,7 +62,7 @@ def repair_index(folder: Path, progress: Progress = silent, text: TextFunction |
             change = Change(folder, store, _content(store))
             try:
                 encoder = _encoder(change, progress, text)
-                kind, _ = chosen_kind(change.before.kind, len(store), encoder.dim)
+                kind, _ = chosen_kind(change.before.kind, len(store), encoder.dim, CPU)
                 made = {"kind": kind, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
                 content = change.commit(change.rewrite(0, encoder, kind, progress), **made, dim=encoder.dim)
             except BaseException:

@@ -69,16 +69,15 @@ def rebuild_index(
     IndexBusyError, IndexFolderError
         See `mbat.changing.changing`; nothing has changed.
     """
-    if kind is not None:
-        check_kind(kind)
     with changing(folder, device) as change:
         encoder = encoder_of_index(change.store, change.before, folder, None, text)
+        check_kind(kind or change.before.kind, encoder.dim, device)
         if refit:
             encoder = change.fitted(encoder, progress)
             change.store.put_encoder(*encoder_parts(encoder))
         chosen, reason = change.before.kind, change.before.reason
         if kind is not None:
-            chosen, reason = chosen_kind(kind, len(change.store), encoder.dim)
+            chosen, reason = chosen_kind(kind, len(change.store), encoder.dim, device)
         segments = change.rewrite(0, encoder, chosen, progress)
         made = {"kind": chosen, "reason": reason, "fingerprint": encoder.fingerprint, "golden": golden_vector(encoder)}
         return change.commit(segments, **made)

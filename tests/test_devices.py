@@ -7,12 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import mbat
+from mbat.building import build_index
+from mbat.records import Record
+from mbat.rewriting import rebuild_index
 from mbat_cli.main import cli
 from mbat_indexes import CPU, DeviceError, checked_device, cuda, devices, find_device, told_of_gpus
 from mbat_indexes.devices import Device, what_is_missing
@@ -258,3 +262,16 @@ def test_info_tells_of_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     told = json.loads(CliRunner().invoke(cli, ["info", "--json"]).output)
     assert told["installed"]["gpus"] == told_of_gpus()
+
+
+def test_a_kind_that_no_gpu_searches_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    def records() -> Iterator[Record]:
+        raise AssertionError("read")
+        yield
+
+    with pytest.raises(mbat.DeviceError, match=r"^FAISS does not search the kind hnsw on a GPU\. Use the CPU, or make"):
+        build_index(tmp_path / "a.mbat", records(), kind="hnsw", device=Device((0,), required=True))
+    assert not (tmp_path / "a.mbat").exists()
+    mbat.Index.create(tmp_path / "a.mbat", ["one"], kind="sq8").close()
+    with pytest.raises(mbat.DeviceError, match="the kind sq8 on a GPU"):
+        rebuild_index(tmp_path / "a.mbat", device=Device((0,), required=True))

@@ -34,6 +34,13 @@ def test_the_choice_depends_on_count_dimension_and_memory(count: int, dim: int, 
     assert (choice.kind, choice.memory_bytes, choice.disk_bytes) == (kind, *estimate(kind, count, dim))
 
 
+def test_where_a_gpu_is_required_only_kinds_that_it_searches_are_chosen() -> None:
+    chosen = [
+        choose_kind(count, 1024, memory, on_gpu=True).kind for count in (60_000, 10**6) for memory in (GB, GB // 9)
+    ]
+    assert chosen == ["flat", "flat-fp16", "ivf-fp16", "ivf-fp16"]
+
+
 def test_the_reason_says_what_decided() -> None:
     assert choose_kind(9_000, 1024, GB).reason == (
         "It is quick to compare all of 9,000 vectors with a query; "

@@ -18,6 +18,7 @@ Examples
 from mbat_indexes.choosing import Choice, choose_kind, estimate
 from mbat_indexes.devices import CPU, Device, DeviceError, checked_device, find_device, told_of_gpus
 from mbat_indexes.exact import exact_index
+from mbat_indexes.faiss_gpu import check_on_gpu
 from mbat_indexes.files import index_writer, load_index, segment_files
 from mbat_indexes.kinds import KINDS, Kind
 from mbat_indexes.measuring import recall
@@ -36,6 +37,7 @@ __all__ = [
     "MissingFaissError",
     "VectorIndex",
     "VectorWriter",
+    "check_on_gpu",
     "checked_device",
     "choose_kind",
     "estimate",

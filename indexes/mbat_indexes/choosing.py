@@ -55,7 +55,7 @@ def estimate(kind: str, count: int, dim: int) -> tuple[int, int]:
     return stored + count * known.table_bytes, stored + (count * 2 * dim if known.copy else 0)
 
 
-def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:
+def choose_kind(count: int, dim: int, memory_bytes: int, on_gpu: bool = False) -> Choice:
     """Choose a kind for vectors.
 
     Where comparing all of them is quick enough, one that does so; else one with lists. Of these the one that rounds
@@ -67,6 +67,8 @@ def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:
         Number and length of the vectors.
     memory_bytes : int
         Memory of the machine.
+    on_gpu : bool
+        Whether it has to be one that is searched on a GPU.
 
     Examples
     --------
@@ -76,7 +78,7 @@ def choose_kind(count: int, dim: int, memory_bytes: int) -> Choice:
     'as flat they take 0.2 GB, less than half of the memory.'
     """
     quick = count * dim <= QUICK_NUMBERS
-    kinds = _SMALL if quick else _LARGE
+    kinds = [kind for kind in (_SMALL if quick else _LARGE) if KINDS[kind].gpu or not on_gpu]
     fitting = [kind for kind in kinds if 2 * estimate(kind, count, dim)[0] <= memory_bytes]
     kind = fitting[0] if fitting else kinds[-1]
     memory, disk = estimate(kind, count, dim)
