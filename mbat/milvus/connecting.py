@@ -92,10 +92,7 @@ class Connection:
             with _SILENCE:
                 yield
         except self._errors as error:
-            said = (
-                error.message if hasattr(error, "message") else error.details()
-            )  # of pymilvus, or of what it is made of
-            reason = " ".join(str(said).split())[:_LONGEST].rstrip(".")
+            reason = " ".join(_said(error).split())[:_LONGEST].rstrip(".")
             asked = f" {_OTHER_PROCESS}" if reason == _FILE_REFUSED else ""
             raise MilvusError(f"Milvus at {self.uri} {what}: {reason}.{asked}") from error
 
