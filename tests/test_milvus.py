@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import orjson
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -387,6 +388,15 @@ def test_a_milvus_that_refuses_says_so_in_a_sentence(tmp_path: Path, capfd: pyte
     with pytest.raises(mbat.MilvusError, match=r"^Milvus at .*/gone/a\.db cannot be opened: .*dir: .* not exists"):
         Connection(f"{tmp_path}/gone/a.db")
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_error_below_pymilvus_is_a_sentence_too(empty: MilvusIndex) -> None:
+    with (
+        pytest.raises(mbat.MilvusError, match=r"^Milvus at .*/a\.db refuses to search: failed to connect"),
+        empty._connection._told("refuses to search"),
+        grpc.insecure_channel("localhost:1") as channel,
+    ):
+        channel.unary_unary("/milvus/Search")(b"")
 
 
 @pytest.mark.parametrize(

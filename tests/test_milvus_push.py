@@ -120,7 +120,8 @@ def test_findings_name_a_few_ids_and_count_all() -> None:
     told = Pushed(rows=10, documents=3, missing=list("abcdefg"), unfound=["x"]).findings()
     assert told == [
         "Missing, or not as written: 7 of 10 documents ('a', 'b', 'c', 'd', 'e', …).",
-        "There, but found by no search: 1 of 10 documents ('x').",
+        "There, but found by no search: 1 of 10 documents ('x'). A graph may not reach every document; the kinds "
+        "IVF_FLAT and FLAT find all with --effort 1.",
     ]
 
 

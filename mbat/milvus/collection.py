@@ -134,7 +134,7 @@ class Collection:
 
     def found_ids(self, vectors: NDArray[np.float32], count: int, looks: dict[str, Any], expression: str) -> set[str]:
         """Return the ids of documents near some vector of which an expression holds; see `search`."""
-        found = self._search(list(vectors), count, looks, expression, [])
+        found = self._search(list(vectors), count, looks, expression, [ID])
         return {hit[ID] for hits in found for hit in hits}
 
     def search(

@@ -45,7 +45,8 @@ class Connection:
         self.uri = shown(uri)
         self._file = None if "://" in uri else os.path.abspath(uri)
         pymilvus = extra_module("pymilvus", "milvus", _PURPOSE)
-        self._types, self._error = pymilvus.DataType, pymilvus.MilvusException
+        self._types = pymilvus.DataType
+        self._errors = pymilvus.MilvusException, extra_module("grpc", "milvus", _PURPOSE).RpcError
         if self._file:
             extra_module("milvus_lite", "milvus", f"The file {uri} of milvus-lite")
         token = "" if "@" in uri or self._file else os.environ.get(TOKEN_VARIABLE, "")
@@ -90,10 +91,15 @@ class Connection:
         try:
             with _SILENCE:
                 yield
-        except self._error as error:
-            reason = " ".join(str(error.message).split())[:_LONGEST].rstrip(".")
+        except self._errors as error:
+            reason = " ".join(_said(error).split())[:_LONGEST].rstrip(".")
             asked = f" {_OTHER_PROCESS}" if reason == _FILE_REFUSED else ""
             raise MilvusError(f"Milvus at {self.uri} {what}: {reason}.{asked}") from error
+
+
+def _said(error: Any) -> str:
+    """Return what an error of pymilvus, or of the gRPC that it passes on, says."""
+    return str(error.message if hasattr(error, "message") else error.details())
 
 
 class _Files:

@@ -16,6 +16,7 @@ MOST_FOUND: Final = 16_384
 
 _LISTS: Final = 128
 _PROBED: Final = 1 / 8
+_LEAST_EF: Final = 512
 _MOST_EF: Final = 32_768
 _MOST_ITOPK: Final = 1024
 
@@ -49,7 +50,7 @@ class Kind:
 
 
 def _graph(found: int, documents: int, effort: float | None) -> dict[str, Any]:
-    wanted = max(128, 2 * found) if effort is None else math.ceil(effort * documents)
+    wanted = max(_LEAST_EF, 2 * found) if effort is None else math.ceil(effort * documents)
     return {"ef": min(max(wanted, found), _MOST_EF)}
 
 

@@ -18,6 +18,8 @@ from mbat.putting import same_document
 
 _TOLD: Final = 5
 
+_ADVICE: Final = "A graph may not reach every document; the kinds IVF_FLAT and FLAT find all with --effort 1."
+
 _SOUGHT: Final = 256
 """Documents that are searched for by their own vectors, together."""
 
@@ -55,7 +57,7 @@ class Pushed:
         if self.missing:
             found.append(f"Missing, or not as written: {self._some(self.missing)}.")
         if self.unfound:
-            found.append(f"There, but found by no search: {self._some(self.unfound)}.")
+            found.append(f"There, but found by no search: {self._some(self.unfound)}. {_ADVICE}")
         if self.documents < self.rows and not self.missing:
             found.append(f"Of {self.rows:,} documents written {self.documents:,} are there: ids occur more than once.")
         return found

@@ -6,6 +6,7 @@ score is that of a local index of kind ``flat``, whatever Milvus keeps, and a fi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
@@ -21,7 +22,10 @@ from mbat.searching import Hit, Request
 from mbat_indexes import exact_index
 
 _TOGETHER: Final = 64
-"""Questions that are put to Milvus at once."""
+"""Questions that are put to Milvus at once, at most."""
+
+_RETURNED: Final = 1 << 14
+"""Documents that one answer of Milvus holds, about: it is one message, of 256 MiB at most."""
 
 _FILTERED: Final = 4
 """How many times k are asked for where a filter may hold of some alone."""
@@ -59,11 +63,7 @@ class MilvusSearch:
             If Milvus returns no k that match, and does not return all that may.
         """
         asked = _Asked(self._collection, k, request)
-        return [
-            hits
-            for start in range(0, len(vectors), _TOGETHER)
-            for hits in self._best(vectors[start : start + _TOGETHER], asked, k)
-        ]
+        return [hits for some in asked.together(vectors) for hits in self._best(some, asked, k)]
 
     def _best(self, vectors: Vectors, asked: _Asked, k: int) -> list[list[Hit]]:
         """Return the best of the candidates for each vector."""
@@ -89,11 +89,16 @@ class _Asked:
     def __init__(self, collection: Collection, k: int, request: Request) -> None:
         self._collection, self._k, self._request = collection, k, request
         self._expression = expression_of(request.where, DOCUMENT)
+        self._first = k + max(k, _SPARE) if request.where is None else _FILTERED * k + _SPARE
+
+    def together(self, vectors: Vectors) -> Iterator[Vectors]:
+        """Yield the vectors that are to be asked for at once."""
+        size = min(_TOGETHER, max(1, _RETURNED // self._first))
+        return (vectors[start : start + size] for start in range(0, len(vectors), size))
 
     def candidates(self, vectors: Vectors) -> list[Candidates]:
         """Return documents for each vector that match, k of them if there are so many."""
-        first = self._k + max(self._k, _SPARE) if self._request.where is None else _FILTERED * self._k + _SPARE
-        found = self._search(vectors, first, self._request.effort)
+        found = self._search(vectors, self._first, self._request.effort)
         return [
             some if len(some) >= self._k else self._looked_further(vector)
             for vector, some in zip(vectors, found, strict=True)
