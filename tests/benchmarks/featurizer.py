@@ -113,7 +113,7 @@ FEATURIZERS: Final[dict[str, Make]] = {
     "MiniLM-L6": lambda model: FunctionTransformer(minilm),
 }
 SMALLER: Final[dict[str, Make]] = {
-    "float16": lambda model: MBATVectorizer(dtype="float16"),
+    "float16": lambda model: make_pipeline(MBATVectorizer(dtype="float16"), FunctionTransformer(np.float32)),
     "int8": lambda model: make_pipeline(MBATVectorizer(dtype="int8"), Normalizer()),
     **{f"components={n}": lambda model, n=n: MBATVectorizer(components=n) for n in (64, 128, 256, 512)},
     **{f"dim={n}": lambda model, n=n: MBATVectorizer(dim=n) for n in (64, 128, 256, 512)},
@@ -182,7 +182,8 @@ def measure(data: Path, results: Path) -> dict[str, Any]:
             except ImportError as error:
                 print(f"{who} is left out: {error}")
                 continue
-            print(name, who, {what: np.mean(each) for what, each in figures[f"{name} {who}"].items()}, flush=True)
+            means = {what: round(float(np.mean(each)), 4) for what, each in figures[f"{name} {who}"].items()}
+            print(name, who, means, flush=True)
             results.write_text(json.dumps(figures, indent=1))
     return figures
 
