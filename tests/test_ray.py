@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -164,6 +165,8 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
     Path("a.jsonl").write_bytes(b"1")
     Path("full").mkdir()
     Path("full/file").touch()
+    Path("link").symlink_to("none")
+    os.mkfifo("pipe.jsonl")
     for kind, sentence, files, output, options in [
         (ParameterError, "files is the names of at least one file", [], "out", {}),
         (ParameterError, "workers is how many workers Ray starts", ["a.jsonl"], "out", {"workers": 0}),
@@ -173,11 +176,14 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
         (SourceError, "There is no file b.jsonl", ["b.jsonl"], "out", {}),
         (IndexExistsError, "There is something at .*/full. Name another folder", ["a.jsonl"], "full", {}),
         (IndexExistsError, r"There is something at .*/a\.jsonl", ["a.jsonl"], "a.jsonl", {}),
-        (MbatError, "The vectors cannot be written to .*/no/out: No such file or directory", ["a.jsonl"], "no/out", {}),
+        (IndexExistsError, "There is something at .*/link", ["a.jsonl"], "link", {}),
+        (MbatError, "cannot be written to .*/no/out: .*/no is no folder that may be", ["a.jsonl"], "no/out", {}),
+        (SourceError, "pipe.jsonl cannot be read in pieces", ["a.jsonl", "pipe.jsonl"], "out", {}),
+        (ParameterError, r"files is the names of files, as \['a.jsonl'\], and not one", "a.jsonl", "out", {}),
     ]:
         with pytest.raises(kind, match=sentence):
             mbat_ray.encode_files(files, output, **options)
-    assert sorted(path.name for path in Path().iterdir()) == ["a.jsonl", "full"]
+    assert sorted(path.name for path in Path().iterdir()) == ["a.jsonl", "full", "link", "pipe.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +191,7 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
     [
         (["--workers", "2", "-o", "v.npy"], "--address and --workers are for --engine ray."),
         (["--address", "auto", "-o", "v.npy"], "--address and --workers are for --engine ray."),
+        (["--engine", "ray", "-o", "v.npy"], "With --engine ray the output is a folder of Parquet files; v.npy is the"),
         (["--engine", "ray", "-o", "v", "--config", "c", "--encoder", "e"], "Give --config, for a new encoder, or"),
     ],
 )
