@@ -217,7 +217,9 @@ def dataset(texts: list[Any], blocks: int) -> Any:
 @pytest.mark.parametrize("blocks", [1, 5])
 def test_an_encoder_fitted_on_a_dataset_is_that_of_one_process_whatever_its_blocks(blocks: int) -> None:
     encoder = Encoder(dim=64, softness=1.0).fit(["something else"])
-    fitted = mbat_ray.fit(dataset([json.dumps(one) for one in DOCUMENTS], blocks), encoder)
+    texts = dataset([json.dumps(one) for one in DOCUMENTS], blocks)
+    fitted = mbat_ray.fit(texts, encoder)
+    assert not texts.context.execution_options.preserve_order
     assert fitted == Encoder(dim=64, softness=1.0).fit(DOCUMENTS)
     assert encoder == Encoder(dim=64, softness=1.0).fit(["something else"])
 
@@ -317,6 +319,14 @@ def test_a_cluster_that_is_not_there_is_told_of() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: No Ray cluster can be used at 127.0.0.1:1: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_output_that_is_there_is_refused_before_a_cluster_is_asked_for() -> None:
+    Path("a.jsonl").write_bytes(b"1")
+    command = f"{MBAT} encode a.jsonl --engine ray --address 127.0.0.1:1 -o a.jsonl"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: There is something at ")
 
 
 def test_the_page_on_ray_shows_what_happens() -> None:
