@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -164,6 +165,8 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
     Path("a.jsonl").write_bytes(b"1")
     Path("full").mkdir()
     Path("full/file").touch()
+    Path("link").symlink_to("none")
+    os.mkfifo("pipe.jsonl")
     for kind, sentence, files, output, options in [
         (ParameterError, "files is the names of at least one file", [], "out", {}),
         (ParameterError, "workers is how many workers Ray starts", ["a.jsonl"], "out", {"workers": 0}),
@@ -173,11 +176,14 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
         (SourceError, "There is no file b.jsonl", ["b.jsonl"], "out", {}),
         (IndexExistsError, "There is something at .*/full. Name another folder", ["a.jsonl"], "full", {}),
         (IndexExistsError, r"There is something at .*/a\.jsonl", ["a.jsonl"], "a.jsonl", {}),
-        (MbatError, "The vectors cannot be written to .*/no/out: No such file or directory", ["a.jsonl"], "no/out", {}),
+        (IndexExistsError, "There is something at .*/link", ["a.jsonl"], "link", {}),
+        (MbatError, "cannot be written to .*/no/out: .*/no is no folder that may be", ["a.jsonl"], "no/out", {}),
+        (SourceError, "pipe.jsonl cannot be read in pieces", ["a.jsonl", "pipe.jsonl"], "out", {}),
+        (ParameterError, r"files is the names of files, as \['a.jsonl'\], and not one", "a.jsonl", "out", {}),
     ]:
         with pytest.raises(kind, match=sentence):
             mbat_ray.encode_files(files, output, **options)
-    assert sorted(path.name for path in Path().iterdir()) == ["a.jsonl", "full"]
+    assert sorted(path.name for path in Path().iterdir()) == ["a.jsonl", "full", "link", "pipe.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +191,7 @@ def test_what_cannot_be_done_is_refused_before_any_work() -> None:
     [
         (["--workers", "2", "-o", "v.npy"], "--address and --workers are for --engine ray."),
         (["--address", "auto", "-o", "v.npy"], "--address and --workers are for --engine ray."),
+        (["--engine", "ray", "-o", "v.npy"], "With --engine ray the output is a folder of Parquet files; v.npy is the"),
         (["--engine", "ray", "-o", "v", "--config", "c", "--encoder", "e"], "Give --config, for a new encoder, or"),
     ],
 )
@@ -210,7 +217,9 @@ def dataset(texts: list[Any], blocks: int) -> Any:
 @pytest.mark.parametrize("blocks", [1, 5])
 def test_an_encoder_fitted_on_a_dataset_is_that_of_one_process_whatever_its_blocks(blocks: int) -> None:
     encoder = Encoder(dim=64, softness=1.0).fit(["something else"])
-    fitted = mbat_ray.fit(dataset([json.dumps(one) for one in DOCUMENTS], blocks), encoder)
+    texts = dataset([json.dumps(one) for one in DOCUMENTS], blocks)
+    fitted = mbat_ray.fit(texts, encoder)
+    assert not texts.context.execution_options.preserve_order
     assert fitted == Encoder(dim=64, softness=1.0).fit(DOCUMENTS)
     assert encoder == Encoder(dim=64, softness=1.0).fit(["something else"])
 
@@ -291,12 +300,15 @@ MBAT = f'"{sys.executable}" -c "from mbat_cli.main import main; main()"'
 def test_a_cluster_that_is_there_finds_files_by_their_relative_names() -> None:
     Path("a.jsonl").write_bytes(lines(DOCUMENTS[:9]) + b"\n{")
     address = ray.get_runtime_context().gcs_address
-    command = f"{MBAT} encode a.jsonl --engine ray --address {address} -o out --id-field n"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    command = f"{MBAT} encode a.jsonl --engine ray --address {address} --id-field n -o"
+    stopped, left_out = (
+        subprocess.Popen(["bash", "-c", f"{command} {rest}"], stderr=subprocess.PIPE, text=True)
+        for rest in ("none", "out --on-error skip")
+    )
     told = "Error: a.jsonl, line 10: not JSON, unexpected end of data at character 2.\n"
-    assert (done.returncode, done.stderr) == (1, told)
-    done = subprocess.run(["bash", "-c", f"{command} --on-error skip"], capture_output=True, text=True, check=True)
-    assert done.stderr == "Encoded 9 documents: out, 1 left out\n"
+    assert (stopped.communicate()[1], stopped.returncode) == (told, 1)
+    assert (left_out.communicate()[1], left_out.returncode) == ("Encoded 9 documents: out, 1 left out\n", 0)
+    assert sorted(path.name for path in Path().iterdir()) == ["a.jsonl", "out"]
     assert read("out").num_rows == 9
 
 
@@ -307,6 +319,14 @@ def test_a_cluster_that_is_not_there_is_told_of() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: No Ray cluster can be used at 127.0.0.1:1: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_output_that_is_there_is_refused_before_a_cluster_is_asked_for() -> None:
+    Path("a.jsonl").write_bytes(b"1")
+    command = f"{MBAT} encode a.jsonl --engine ray --address 127.0.0.1:1 -o a.jsonl"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: There is something at ")
 
 
 def test_the_page_on_ray_shows_what_happens() -> None:

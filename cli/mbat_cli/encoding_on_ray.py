@@ -20,12 +20,17 @@ def encode_on_ray(
     workers: int | None,
 ) -> None:
     """Write the vectors of files to a folder, by workers of Ray; `encoder_from` are --config and --encoder."""
+    if output.suffix == ".npy":
+        told = f"With --engine ray the output is a folder of Parquet files; {output} is the name of another file."
+        raise click.UsageError(told)
     from mbat.encoder import Encoder
     from mbat.ray import encode_files
     from mbat.ray.cluster import cluster
+    from mbat.ray.files import check_request
 
     config, folder = encoder_from
     encoder = new_encoder(config) if folder is None else Encoder.load(folder)
+    check_request(files, output, encoder, id_field, on_error, workers)
     with working() as progress, cluster(address, workers):
         done = encode_files(
             files,

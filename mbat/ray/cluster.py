@@ -56,8 +56,13 @@ def cluster(address: str | None, workers: int | None) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         where = f"at {address}" if address else "on this machine"
         raise MbatError(f"No Ray cluster can be used {where}: {str(error).strip().splitlines()[0]}") from error
-    try:
+    except SystemExit:  # of Ray's handler
+        if callable(ended):
+            ended(signal.SIGTERM, None)
+        raise
+    finally:
         signal.signal(signal.SIGTERM, ended)  # for which Ray has put a handler of its own
+    try:
         yield
     finally:
         ray.shutdown()

@@ -82,7 +82,6 @@ def fit(
         batch_format="pyarrow",
         compute=data.TaskPoolStrategy(workers),
     )
-    counted.context.execution_options.preserve_order = True
     with working():
         for row in counted.iter_rows():
             raise_refusal(row)

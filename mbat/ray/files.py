@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
@@ -41,7 +41,7 @@ class Encoded(NamedTuple):
 
 
 def encode_files(
-    files: Iterable[str],
+    files: Iterable[str | Path],
     output: str | Path,
     encoder: Encoder | None = None,
     *,
@@ -55,7 +55,7 @@ def encode_files(
 
     Parameters
     ----------
-    files : iterable of str
+    files : iterable of str or path
         As `mbat index` takes them, but for standard input. Lines of one file are shared out among the workers, which
         all have to find it under this name; a packed file or a ``.json`` is read by one of them.
     output : path
@@ -84,8 +84,10 @@ def encode_files(
     MbatError
         If Ray cannot do it, or the folder cannot be written.
     """
-    names = list(files)
-    _check(names, encoder, id_field, on_error, workers)
+    if isinstance(files, str):
+        raise ParameterError(f"files is the names of files, as [{files!r}], and not one name.")
+    names = [str(file) for file in files]
+    check_request(names, output, encoder, id_field, on_error, workers)
     with _new_folder(Path(os.path.abspath(output))) as folder, working():
         order = Order(os.getcwd(), encoder or Encoder(), id_field, on_error, str(folder))
         job = _Job(names, order, workers, progress)
@@ -147,10 +149,15 @@ class _Job:
         ]
 
 
-def _check(
-    names: list[str], encoder: Encoder | None, id_field: str | None, on_error: OnError, workers: int | None
+def check_request(
+    names: Sequence[str],
+    output: str | Path,
+    encoder: Encoder | None,
+    id_field: str | None,
+    on_error: OnError,
+    workers: int | None,
 ) -> None:
-    """Refuse what cannot be done, before any work."""
+    """Refuse what `encode_files` cannot do, before any work, and before a cluster is started for it."""
     check_workers(workers)
     if not isinstance(encoder, Encoder | None):
         raise ParameterError(f"encoder is an mbat.Encoder; {encoder!r:.60} is not.")
@@ -159,6 +166,19 @@ def _check(
     if STANDARD_INPUT in names:
         raise SourceError("Standard input cannot be read by the workers of Ray; write it to a file first.")
     Reader(names, id_field, on_error)
+    for name in names:
+        if not os.path.isfile(name):
+            raise SourceError(f"{name} cannot be read in pieces, as a pipe cannot; write it to a file first.")
+    _check_output(Path(os.path.abspath(output)))
+
+
+def _check_output(path: Path) -> None:
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir())):
+        raise IndexExistsError(f"There is something at {path}. Name another folder, or remove it first.")
+    if os.path.ismount(path):
+        raise MbatError(f"A disk is mounted at {path}, which nothing can be moved to; name a folder in it.")
+    if not os.access(path.parent, os.W_OK):
+        raise MbatError(f"The vectors cannot be written to {path}: {path.parent} is no folder that may be written to.")
 
 
 def _processors() -> int:
@@ -180,8 +200,6 @@ def _quieten(context: Any) -> None:
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
     """Yield a folder to write to; it is moved to its place when it is whole."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise IndexExistsError(f"There is something at {path}. Name another folder, or remove it first.")
     partial = path.with_name(f".{path.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import chdir
@@ -99,11 +100,11 @@ def _answer(row: Row, order: Order, work: Callable[[Reader], Row]) -> Row:
     except MbatError as error:
         return {**answer, **refusal(error)}
     except OSError as error:
-        return {**answer, **refusal(_unreachable(error))}
+        return {**answer, **refusal(_unusable(error))}
 
 
-def _unreachable(error: OSError) -> MbatError:
-    return MbatError(
-        f"A worker cannot use {error.filename or 'a file'}: {error.strerror or error}. Files and folders must be there "
-        "under the same name on all machines of the cluster."
-    )
+def _unusable(error: OSError) -> MbatError:
+    told = f"A worker cannot use {error.filename or 'a file'}: {os.strerror(error.errno) if error.errno else error}."
+    if isinstance(error, FileNotFoundError):
+        told += " Files and folders must be there under the same name on all machines of the cluster."
+    return MbatError(told)
