@@ -77,8 +77,8 @@ def address_of(uri: str, name: str) -> Address:
         )
     if not _NAME.fullmatch(name):
         raise ParameterError(
-            f"{_masked(name)!r} is no name of a collection: it begins with a letter or _, and has letters, digits and _ alone, "
-            "200 at most."
+            f"{_masked(name)!r} is no name of a collection: it begins with a letter or _, and has letters, digits and "
+            "_ alone, 200 at most."
         )
     return Address(uri, name)
 
@@ -110,8 +110,8 @@ def parsed_address(place: str | PathLike[str]) -> Address:
     uri, hash_sign, name = os.fspath(place).removeprefix(_SCHEME).rpartition("#")
     if not hash_sign or not uri:
         raise ParameterError(
-            f"{_masked(os.fspath(place))!r} does not name a collection. Write milvus:URI#NAME, as milvus:docs.db#docs or "
-            "milvus:http://localhost:19530#docs."
+            f"{_masked(os.fspath(place))!r} does not name a collection. Write milvus:URI#NAME, as milvus:docs.db#docs "
+            "or milvus:http://localhost:19530#docs."
         )
     return address_of(uri, name)
 

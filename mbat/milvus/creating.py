@@ -144,8 +144,8 @@ def make_empty(connection: Connection, address: Address, about: About, dim: int,
     for name in there:
         if marks[name] not in _properties(connection, name):
             raise IndexExistsError(
-                f"The collection {name} is in {connection.uri} and is none that mbat has made for {address.name}; it is "
-                "left alone. Choose another name."
+                f"The collection {name} is in {connection.uri} and is none that mbat has made for {address.name}; it "
+                "is left alone. Choose another name."
             )
     if there and not overwrite:
         raise IndexExistsError(
