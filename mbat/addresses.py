@@ -12,7 +12,8 @@ from mbat.errors import IndexNotFoundError, ParameterError
 
 _SCHEME: Final = "milvus:"
 _FILE: Final = ".db"
-_CREDENTIALS: Final = re.compile(r"//[^/#]*@")
+_SERVERS: Final = ("http", "https", "tcp")
+_CREDENTIALS: Final = re.compile(r"(?<=://).*@", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
 
 
@@ -48,7 +49,7 @@ def shown(uri: str) -> str:
     >>> shown("http://root:secret@localhost:19530"), shown("docs.db")
     ('http://localhost:19530', 'docs.db')
     """
-    return _CREDENTIALS.sub("//", uri)
+    return _CREDENTIALS.sub("", uri)
 
 
 def is_collection(place: str | PathLike[str]) -> bool:
@@ -64,17 +65,38 @@ def address_of(uri: str, name: str) -> Address:
     ParameterError
         If there can be no such one.
     """
-    if "://" not in uri and not uri.endswith(_FILE):
+    if "://" in uri and not _is_server(uri):
+        raise ParameterError(  # and is not repeated: part of a password may be anywhere in it
+            "A server of Milvus is written http://HOST:PORT or https://USER:PASSWORD@HOST:PORT, and what is given is "
+            "not. A password with one of the signs / ? # stands in $MBAT_MILVUS_TOKEN, as USER:PASSWORD."
+        )
+    if "://" not in uri and (not uri.endswith(_FILE) or is_collection(uri)):
         raise ParameterError(
-            f"{uri!r} is neither a file of milvus-lite, which ends in {_FILE}, nor a server such as "
+            f"{_masked(uri)!r} is neither a file of milvus-lite, which ends in {_FILE}, nor a server such as "
             "http://localhost:19530."
         )
     if not _NAME.fullmatch(name):
         raise ParameterError(
-            f"{name!r} is no name of a collection: it begins with a letter or _, and has letters, digits and _ alone, "
-            "200 at most."
+            f"{_masked(name)!r} is no name of a collection: it begins with a letter or _, and has letters, digits and "
+            "_ alone, 200 at most."
         )
     return Address(uri, name)
+
+
+def _is_server(uri: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # which raises an error if it is no number
+    except ValueError:
+        return False
+    return parts.scheme in _SERVERS and bool(parts.hostname) and not uri.endswith(_FILE)
+
+
+def _masked(text: str) -> str:
+    """Return what is no address without what may be a password in it."""
+    return re.sub(r".*@", "…@", text, flags=re.DOTALL)
 
 
 def parsed_address(place: str | PathLike[str]) -> Address:
@@ -88,8 +110,8 @@ def parsed_address(place: str | PathLike[str]) -> Address:
     uri, hash_sign, name = os.fspath(place).removeprefix(_SCHEME).rpartition("#")
     if not hash_sign or not uri:
         raise ParameterError(
-            f"{os.fspath(place)!r} does not name a collection. Write milvus:URI#NAME, as milvus:docs.db#docs or "
-            "milvus:http://localhost:19530#docs."
+            f"{_masked(os.fspath(place))!r} does not name a collection. Write milvus:URI#NAME, as milvus:docs.db#docs "
+            "or milvus:http://localhost:19530#docs."
         )
     return address_of(uri, name)
 

@@ -405,6 +405,8 @@ def test_an_error_below_pymilvus_is_a_sentence_too(empty: MilvusIndex) -> None:
         ("milvus:docs.db", r"'milvus:docs\.db' does not name a collection\. Write milvus:URI#NAME"),
         ("milvus:#docs", "does not name a collection"),
         ("milvus:docs#docs", r"'docs' is neither a file of milvus-lite, which ends in \.db, nor a server"),
+        ("milvus:milvus:docs.db#docs", r"'milvus:docs\.db' is neither a file"),
+        ("milvus:ftp://localhost#docs", r"A server of Milvus is written http://HOST:PORT or .*MBAT_MILVUS_TOKEN"),
         ("milvus:docs.db#a-b", "'a-b' is no name of a collection"),
         ("milvus:docs.db#", "'' is no name of a collection"),
     ],
@@ -418,7 +420,28 @@ def test_a_password_is_not_shown() -> None:
     address = address_of("http://root:secret@localhost:19530/db", "docs")
     assert str(address) == "milvus:http://localhost:19530/db#docs"
     assert shown("milvus:https://root:p@ss@localhost#docs") == "milvus:https://localhost#docs"
-    assert shown("a@b/docs.db") == "a@b/docs.db"
+    assert shown("milvus:http://root:p/w#d@localhost#docs") == "milvus:http://localhost#docs"
+    assert shown("a@b//c@d/docs.db") == "a@b//c@d/docs.db"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "milvus:http://root:secret@localhost:1",
+        "milvus:root:secret@localhost#docs",
+        "milvus:http://root:#secret@localhost",
+        "milvus:http://root:secret#1@localhost#docs",
+        "milvus:ftp://root:secret@localhost#docs",
+        "milvus:http://root:secret@localhost/docs.db#docs",
+        "milvus:http://root:secret@#docs",
+        "milvus:http://root:secret@localhost:port#docs",
+        "milvus:milvus:http://root:secret@localhost#docs",
+    ],
+)
+def test_an_address_that_can_be_none_is_refused_without_its_password(place: str) -> None:
+    with pytest.raises(mbat.ParameterError) as error:
+        Index.open(place)
+    assert "secret" not in str(error.value)
 
 
 def test_a_collection_is_no_place_for_a_local_index(empty: MilvusIndex) -> None:

@@ -20,6 +20,7 @@ from mbat import Encoder, Index
 from mbat.addresses import address_of
 from mbat.folder_index import FolderIndex
 from mbat.milvus import Pushed, create_collection, push, push_files
+from mbat.milvus.connecting import Connection
 from mbat.milvus.creating import about_of
 from mbat.milvus.index import MilvusIndex
 from mbat.milvus.looking import Rows, unfound_ids
@@ -74,6 +75,21 @@ def test_a_collection_is_replaced_only_on_request(local: FolderIndex, tmp_path: 
     assert contents(uri) == {}
     push(local, uri, "people", overwrite=True)
     assert len(contents(uri)) == 30
+
+
+@pytest.mark.parametrize("name", ["people_encoder", "strangers"])
+def test_a_collection_that_is_not_the_one_to_be_replaced_is_left_alone(
+    name: str, local: FolderIndex, tmp_path: Path
+) -> None:
+    uri = f"{tmp_path}/a.db"
+    push(local, uri, "people")
+    connection = Connection(uri)
+    connection.call("create_collection", "strangers", dimension=2)
+    with pytest.raises(mbat.IndexExistsError, match=rf"The collection {name} is in .* and is none that mbat has made"):
+        push(local, uri, name, overwrite=True)
+    assert set(connection.call("list_collections")) == {"people", "people_encoder", "strangers"}
+    assert len(contents(uri)) == 30
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -235,6 +251,13 @@ def test_commands_that_need_a_folder_say_so(command: str, monkeypatch: pytest.Mo
     )
 
 
+def test_a_collection_is_not_made_of_files_as_a_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("index", "-", "-o", "milvus:people.db#people", lines="{}\n")
+    assert (result.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert result.stderr.startswith("Error: This works on an index in a folder, and milvus:people.db#people is a")
+
+
 def test_a_folder_of_parquet_files_is_pushed_with_the_encoder_in_it(tmp_path: Path) -> None:
     write(tmp_path / "out" / "1.parquet", PEOPLE, IDS)
     to = ("--to", f"{tmp_path}/a.db", "--collection", "people")
@@ -269,6 +292,7 @@ def test_a_push_that_has_lost_rows_fails(tmp_path: Path) -> None:
         ),
         (["-i", "a.mbat", "--to", "a"], 1, "'a' is neither a file of milvus-lite, which ends in .db, nor a server"),
         (["-i", "a.mbat", "--to", "a.db"], 1, "a.mbat does not exist."),
+        (["-i", "a.mbat", "--to", "milvus:a.db"], 1, "'milvus:a.db' is neither a file of milvus-lite"),
         (["-i", "milvus:a.db#a", "--to", "a.db"], 1, "This works on an index in a folder"),
         (["gone.parquet", "--to", "a.db"], 1, "There is no file gone.parquet."),
         ([".", "--to", "a.db"], 1, "There is no Parquet file in ."),

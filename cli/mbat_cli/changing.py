@@ -37,7 +37,8 @@ def add(files: tuple[str, ...], on_error: OnError, index_path: str | None, id_fi
     """Add the documents in FILE... to an index.
 
     All of them or, if anything is wrong, none. Their ids are those of the field that the index was made with, or of
-    --id-field; without either they are numbered on. An id that is taken is an error; mbat upsert replaces.
+    --id-field; without either they are numbered on. An id that is taken is an error; mbat upsert replaces. In Milvus
+    a change that is interrupted leaves a part.
     """
     _put(find_index(index_path), files, on_error, id_field, replacing=False)
 
@@ -50,7 +51,7 @@ def upsert(files: tuple[str, ...], on_error: OnError, index_path: str | None, id
     """Add the documents in FILE..., or replace those that have their ids.
 
     All of them or, if anything is wrong, none. A document that is there as it is, is left alone; of two with one id
-    the last counts.
+    the last counts. In Milvus a change that is interrupted leaves a part; run it again.
     """
     _put(find_index(index_path), files, on_error, id_field, replacing=True)
 

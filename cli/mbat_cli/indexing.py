@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from mbat.addresses import folder_of
 from mbat.records import OnError
 from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
@@ -55,7 +56,7 @@ def index(
     from mbat.building import build_index, check_place
     from mbat.given import found_device
 
-    path = Path(output) if output else _named_after(files)
+    path = folder_of(output) if output else _named_after(files)
     check_place(path, overwrite)
     where = found_device(device, gpu_memory)
     encoder = new_encoder(config)

@@ -22,7 +22,9 @@ _SILENT: Final = logging.CRITICAL + 1
 _LONGEST: Final = 300
 
 _FILE_REFUSED: Final = "Open local milvus failed"
-_OTHER_PROCESS: Final = "A file of milvus-lite is open in one process at a time: is it open in another?"
+_OTHER_PROCESS: Final = (
+    "A file of milvus-lite is open in one process at a time: is it open in another? Or is it another sort of file?"
+)
 
 
 class Connection:

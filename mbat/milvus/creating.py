@@ -28,6 +28,8 @@ FORMAT: Final = "1"
 
 _BESIDE: Final = "_encoder"
 _PREFIX: Final = "mbat."
+_FORMAT_PROPERTY: Final = _PREFIX + "format"
+_PIECES_PROPERTY: Final = _PREFIX + "pieces"
 _PIECE: Final = 60_000
 _PIECES: Final = {
     "place": {"type": "INT64", "is_primary": True},
@@ -97,7 +99,7 @@ def create_collection(
     Raises
     ------
     IndexExistsError
-        If there is a collection, and it is not to be dropped.
+        If there is a collection, and it is not to be dropped, or is none of mbat.
     MilvusError
         If Milvus cannot be reached, or refuses it.
     ParameterError
@@ -137,8 +139,14 @@ def about_of(encoder: Encoder, kind: str, id_field: str | None) -> About:
 def make_empty(connection: Connection, address: Address, about: About, dim: int, overwrite: bool) -> None:
     """Make a collection; it is an index once its encoder is kept, too."""
     kind = kind_of(about.kind, connection.is_file)
-    names = address.name, address.name + _BESIDE
-    there = [name for name in names if connection.call("has_collection", name)]
+    marks = {address.name: _FORMAT_PROPERTY, address.name + _BESIDE: _PIECES_PROPERTY}
+    there = [name for name in marks if connection.call("has_collection", name)]
+    for name in there:
+        if marks[name] not in _properties(connection, name):
+            raise IndexExistsError(
+                f"The collection {name} is in {connection.uri} and is none that mbat has made for {address.name}; it "
+                "is left alone. Choose another name."
+            )
     if there and not overwrite:
         raise IndexExistsError(
             f"The collection {there[0]} is in {connection.uri} already. Choose another name, or give --overwrite to "
@@ -146,7 +154,7 @@ def make_empty(connection: Connection, address: Address, about: About, dim: int,
         )
     for name in reversed(there):
         connection.call("drop_collection", name)
-    _create(connection, names[0], fields(dim), (kind.name, kind.built), about.properties())
+    _create(connection, address.name, fields(dim), (kind.name, kind.built), about.properties())
 
 
 def keep_encoder(connection: Connection, name: str, encoder: Encoder) -> None:
@@ -154,7 +162,7 @@ def keep_encoder(connection: Connection, name: str, encoder: Encoder) -> None:
     parameters, statistics = encoder_parts(encoder)
     text = json.dumps([parameters, base64.b64encode(statistics).decode()])
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-    _create(connection, name + _BESIDE, _PIECES, ("FLAT", {}), {_PREFIX + "pieces": str(len(pieces))})
+    _create(connection, name + _BESIDE, _PIECES, ("FLAT", {}), {_PIECES_PROPERTY: str(len(pieces))})
     for place, piece in enumerate(pieces):
         row = {"place": place, "piece": piece, VECTOR: [0.0, 0.0]}
         connection.call("upsert", collection_name=name + _BESIDE, data=[row])
@@ -216,7 +224,7 @@ def read_encoder(connection: Connection, address: Address, about: About, text: T
     if not connection.call("has_collection", beside):
         raise IndexDamagedError(f"{address} has no encoder: what filled it was cut short. Push the documents again.")
     connection.call("load_collection", beside)
-    pieces = int(_properties(connection, beside).get(_PREFIX + "pieces", "0"))
+    pieces = int(_properties(connection, beside).get(_PIECES_PROPERTY, "0"))
     found = connection.call("query", beside, filter="place >= 0", output_fields=["place", "piece"], limit=pieces or 1)
     rows = {row["place"]: row["piece"] for row in found}
     try:
