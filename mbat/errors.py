@@ -7,6 +7,7 @@ MbatError
 ├── DocumentError       (ValueError)   a value that is no JSON document
 ├── SourceError         (ValueError)   an input file that cannot be read as documents
 ├── MissingExtraError   (ImportError)  an optional dependency that is not installed
+├── DeviceError                        a GPU that was asked for cannot be used
 ├── MilvusError                        Milvus cannot be reached, or refuses what is asked of it
 └── IndexFolderError                   an index that cannot be used, in a folder or in Milvus
     ├── IndexNotFoundError             there is none where one was named
