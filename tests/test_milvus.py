@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from mbat.filters import Filter, parse_filter
 from mbat.folder_index import FolderIndex
 from mbat.milvus import create_collection, push, searching
 from mbat.milvus.collection import check_row
-from mbat.milvus.connecting import Connection
+from mbat.milvus.connecting import Connection, _Silence
 from mbat.milvus.creating import keep_encoder
 from mbat.milvus.filters import expression_of
 from mbat.milvus.index import MilvusIndex
@@ -388,6 +389,21 @@ def test_a_milvus_that_refuses_says_so_in_a_sentence(tmp_path: Path, capfd: pyte
     with pytest.raises(mbat.MilvusError, match=r"^Milvus at .*/gone/a\.db cannot be opened: .*dir: .* not exists"):
         Connection(f"{tmp_path}/gone/a.db")
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_milvus_lite_does_after_an_interrupt_is_not_logged() -> None:
+    logger = logging.getLogger("milvus_lite")
+    level, silence = logger.level, _Silence()
+    try:
+        with pytest.raises(ValueError, match="refused"), silence:
+            raise ValueError("refused")
+        assert logger.level == level
+        with pytest.raises(KeyboardInterrupt), silence:
+            raise KeyboardInterrupt
+        assert not logger.isEnabledFor(logging.CRITICAL)
+    finally:
+        silence.__exit__(None)
+    assert logger.level == level
 
 
 def test_an_error_below_pymilvus_is_a_sentence_too(empty: MilvusIndex) -> None:

@@ -154,7 +154,9 @@ class _Silence:
                     logger.setLevel(_SILENT)
             self._inside += 1
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            return  # interrupted: milvus-lite goes on in its threads, and would log that its files are closed
         with self._lock:
             self._inside -= 1
             if not self._inside:
