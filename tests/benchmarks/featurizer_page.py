@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from featurizer_sets import NESTED, NUMBERS, SETS, TABLES
+
+from tests.benchmarks.featurizer_sets import NESTED, NUMBERS, SETS, TABLES
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "featurizer.md"
