@@ -87,7 +87,13 @@ def enlarge(path: Path, random_: random.Random) -> None:
 
 
 def a_file(damage: Callable[[Path, random.Random], None], pattern: str) -> Callable[[Path, random.Random], None]:
-    return lambda path, random_: damage(random_.choice(sorted(path.glob(pattern))), random_)
+    """Return what damages one of some files; they are told apart by size, for their names are made by chance."""
+
+    def damaged(path: Path, random_: random.Random) -> None:
+        files = sorted(path.glob(pattern), key=lambda file: (file.stat().st_size, file.suffix))
+        damage(random_.choice(files), random_)
+
+    return damaged
 
 
 def forge(path: Path, random_: random.Random) -> None:
