@@ -59,7 +59,7 @@ free = os.open("/", os.O_RDONLY)
 os.close(free)
 for more in range(12):
     resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, most[1]))
-    for action in (lambda index: index.search({}, 3), Index.verify):
+    for action in (lambda index: index.search({}, 3), lambda index: index.verify()):
         try:
             with Index.open(path) as index:
                 print(len(action(index)))
