@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mbat.paths import Steps
 from mbat.picking import values_at
 from mbat.pipeline import batched
-from mbat.statistics import Scale, Sketch, spread_of
+from mbat.scales import Scale
+from mbat.sketches import Sketch, spread_of
 from mbat.symbols import LARGEST
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from mbat.errors import IndexDamagedError, IndexFolderError, IndexNotFoundError,
 from mbat.identity import FORMAT_VERSION
 from mbat.manifest import MANIFEST_FILE, Manifest
 from mbat.refusals import as_folder_error
-from mbat.statistics import PATH_TABLE_SIZE, SKETCH_BINS, SKETCHED_PATHS, TABLE_SIZE, Statistics
+from mbat.sketches import SKETCH_BINS
+from mbat.statistics import PATH_TABLE_SIZE, SKETCHED_PATHS, TABLE_SIZE, Statistics
 
 PARAMETERS_FILE: Final = "encoder.json"
 STATISTICS_FILE: Final = "encoder.npz"

@@ -20,7 +20,8 @@ from mbat.fields import FieldRules, Rule
 from mbat.hashing import domain, extend, mix
 from mbat.leaves import ELEMENT, KEY, LEFT_OUT, SCALED, UNBOUND, LeafPlaces
 from mbat.paths import PathTable, Steps
-from mbat.statistics import SKETCHED_PATHS, UNFITTED, Scale, Statistics, scale_of
+from mbat.scales import UNFITTED, Scale, scale_of
+from mbat.statistics import SKETCHED_PATHS, Statistics
 
 MOST_PATHS: Final = 1 << 16
 """Paths after which a new table is started, so that keys that are data do not fill the memory."""

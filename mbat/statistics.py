@@ -6,7 +6,6 @@ last bit to one fit of everything. Their size is bounded, whatever the number of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbat.columns import KIND_BITS, KIND_MASK, Columns, Kind
-from mbat.kernels import Kernel, nth, rough_log2
+from mbat.kernels import Kernel, nth
 from mbat.leaves import SymbolBuffer, symbol_count
-from mbat.symbols import LARGEST
+from mbat.sketches import Sketch, coarsened, ordered_integers, same, summed
 
 TABLE_BITS: Final = 18
 TABLE_SIZE: Final = 1 << TABLE_BITS
@@ -30,17 +29,9 @@ UNSEEN: Final = 0.3
 """Weight of a symbol that no fitted document has, relative to the rarest that one has. It can match nothing among
 them and would only add noise; but it must still match documents that are added later."""
 
-SKETCH_BINS: Final = 1024
-"""Distinct values that a path's sketch holds before it becomes coarser."""
-
 SKETCHED_PATHS: Final = 1 << 16
 """Sketches there are at most. Paths share them by the low bits of their hash: numbers of paths that do are brought to
 one scale, made of all of them. Of 300 paths of numbers one pair does in half of all cases, of 3,000 some 70 pairs."""
-
-_SIGN: Final = np.uint64(1 << 63)
-
-Sketch = tuple[int, NDArray[np.uint64], NDArray[np.int64]]
-"""Bits dropped, the distinct values left (as ordered integers, rising), how often each occurs."""
 
 
 class Tally(NamedTuple):
@@ -105,7 +96,7 @@ class Statistics:
             and np.array_equal(self.frequencies, other.frequencies)
             and np.array_equal(self.paths, other.paths)
             and self.sketches.keys() == other.sketches.keys()
-            and all(_same(sketch, other.sketches[path]) for path, sketch in self.sketches.items())
+            and all(same(sketch, other.sketches[path]) for path, sketch in self.sketches.items())
         )
 
     def tallies(self) -> tuple[Tally, Tally]:
@@ -180,7 +171,7 @@ class Statistics:
 
     def _add_sketch(self, path: int, sketch: Sketch) -> None:
         self.sketches[path] = (
-            coarsened(*_sum(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
+            coarsened(*summed(self.sketches[path], sketch)) if path in self.sketches else coarsened(*sketch)
         )
 
     def documents_with_path(self, path_hash: int) -> int:
@@ -209,115 +200,3 @@ def _groups(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]).tolist()
     for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
         yield int(values[start]), start, stop
-
-
-def _same(a: Sketch, b: Sketch) -> bool:
-    return a[0] == b[0] and np.array_equal(a[1], b[1]) and np.array_equal(a[2], b[2])
-
-
-def ordered_integers(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return the bits of floats as integers in the same order; -0.0 counts as 0.0."""
-    bits = (numbers + 0.0).view(np.uint64)
-    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
-
-
-def ordered_floats(integers: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return the floats of ordered integers; the inverse of `ordered_integers`."""
-    return np.where(integers & _SIGN, integers & ~_SIGN, ~integers).view(np.float64)
-
-
-def _shifted(sketch: Sketch, dropped: int) -> Sketch:
-    """Drop low bits, so that `dropped` are gone in all."""
-    integers = sketch[1] >> np.uint64(dropped - sketch[0])
-    distinct, inverse = np.unique(integers, return_inverse=True)
-    counts = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(counts, inverse, sketch[2])
-    return dropped, distinct, counts
-
-
-def _sum(a: Sketch, b: Sketch) -> Sketch:
-    dropped = max(a[0], b[0])
-    a, b = _shifted(a, dropped), _shifted(b, dropped)
-    return _shifted((dropped, np.r_[a[1], b[1]], np.r_[a[2], b[2]]), dropped)
-
-
-def coarsened(dropped: int, integers: NDArray[np.uint64], counts: NDArray[np.int64]) -> Sketch:
-    """Drop as few low bits as leave at most SKETCH_BINS distinct values.
-
-    What is dropped in the end depends on all values alone and not on their order: a part never needs
-    more dropped than the whole.
-    """
-    sketch = (dropped, integers, counts)
-    while len(sketch[1]) > SKETCH_BINS:
-        sketch = _shifted(sketch, sketch[0] + 1)
-    return sketch
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How the numbers of one path are brought to a common scale; see `mbat.leaves.LeafPlaces`."""
-
-    unit: float = 1.0
-    centre: float = 0.0
-    rate: float = 1.0
-    logs: bool = True
-
-
-UNFITTED: Final = Scale()
-"""For a path that no fit has seen: doublings, from 1 up."""
-
-_SKEWED: Final = 2.0
-
-
-def scale_of(sketch: Sketch) -> Scale:
-    """Choose the scale of a path: its own standard deviation, after a logarithm if it is skewed."""
-    values, counts = _centres(sketch), sketch[2]
-    size = float(np.abs(values).max())
-    if size < 1.0 / LARGEST:
-        return UNFITTED
-    centre, spread, skew = _moments(values / size, counts)
-    if spread == 0.0:
-        return Scale(1.0 / size, centre, 1.0, logs=False)
-    if abs(skew) <= _SKEWED:
-        return Scale(1.0 / size, centre, 1.0 / spread, logs=False)
-    unit = _unit(values, counts)
-    with np.errstate(over="ignore"):
-        sizes = np.minimum(np.abs(values) * unit, LARGEST)
-    warped = np.sign(values) * np.array([rough_log2(1.0 + one) for one in sizes.tolist()])
-    centre, spread, _ = _moments(warped, counts)
-    return Scale(unit, centre, 1.0 / spread if spread > 0.0 else 1.0, logs=True)
-
-
-def spread_of(sketch: Sketch) -> tuple[float, float]:
-    """Return the least and the greatest number of a sketch."""
-    values = _centres(sketch)
-    return float(values[0]), float(values[-1])
-
-
-def _centres(sketch: Sketch) -> NDArray[np.float64]:
-    """Return the middle of each bin of a sketch."""
-    dropped, integers, _ = sketch
-    half = np.uint64((1 << dropped) >> 1)
-    lowest, highest = ordered_integers(np.array([-LARGEST, LARGEST]))
-    return ordered_floats(np.clip((integers << np.uint64(dropped)) | half, lowest, highest))
-
-
-def _unit(values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """Return one over the median size of the values that are not 0, as a power of two."""
-    order = np.argsort(np.abs(values), kind="stable")
-    sizes = np.abs(values)[order]
-    cumulated = np.cumsum(np.where(sizes > 0.0, counts[order], 0))
-    median = sizes[np.searchsorted(cumulated, cumulated[-1] / 2)]
-    return float(2.0 ** -max(int(np.frexp(median)[1]) - 1, -1000))
-
-
-def _moments(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Return mean, standard deviation and skewness, rounded so that every machine agrees."""
-    total = float(counts.sum())
-    mean = math.fsum(values * counts) / total  # fsum, for the last bits are all there is of a small spread
-    variance = math.fsum((values - mean) ** 2 * counts) / total
-    if variance <= 1e-30 * max(1.0, mean * mean):
-        return float(np.float32(mean)), 0.0, 0.0
-    spread = variance**0.5
-    skew = float(((values - mean) ** 3 * counts).sum()) / total / spread**3
-    return float(np.float32(mean)), float(np.float32(spread)), skew

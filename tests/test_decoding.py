@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mbat import Encoder, Field, Number, ParameterError, PathError
 from mbat.decoding import _numbers, _place, point_around
 from mbat.paths import parse_path
-from mbat.statistics import Scale, ordered_integers, scale_of
+from mbat.scales import Scale, scale_of
+from mbat.sketches import ordered_integers
 from tests.benchmarks.decoding import DIMS, FIELDS, PAGE, STRICT, measured, theory
 from tests.fidelity import FAMILIES
 from tests.json_strategies import interpreted, leaves

@@ -14,20 +14,9 @@ from hypothesis import strategies as st
 from mbat import Encoder
 from mbat.hashing import domain, extend, mix
 from mbat.paths import PathTable
-from mbat.statistics import (
-    PATH_TABLE_SIZE,
-    SKETCH_BINS,
-    SKETCHED_PATHS,
-    TABLE_SIZE,
-    UNFITTED,
-    Scale,
-    Sketch,
-    Statistics,
-    coarsened,
-    ordered_floats,
-    ordered_integers,
-    scale_of,
-)
+from mbat.scales import UNFITTED, Scale, scale_of
+from mbat.sketches import SKETCH_BINS, Sketch, coarsened, ordered_floats, ordered_integers
+from mbat.statistics import PATH_TABLE_SIZE, SKETCHED_PATHS, TABLE_SIZE, Statistics
 from tests.json_strategies import batches
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
