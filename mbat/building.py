@@ -27,6 +27,7 @@ from mbat.fitting import fit_keeping
 from mbat.locking import writer_lock
 from mbat.manifest import FOLDER_FORMAT, MANIFEST_FILE, Manifest
 from mbat.measuring import measured_recall
+from mbat.numbering import Numbers
 from mbat.pipeline import batched
 from mbat.processes import COUNTED, PACKED, encoded, fitted, packed_texts
 from mbat.progress import Progress, silent
@@ -232,30 +233,6 @@ def _numbered_rows(
         yield np.arange(done + 1, done + 1 + len(vectors)), vectors
         done += len(vectors)
         progress("encode", done, total)
-
-
-class Numbers:
-    """The running numbers, which are the ids of documents without one.
-
-    Attributes
-    ----------
-    next : int
-        The first that was not given out.
-    """
-
-    def __init__(self) -> None:
-        self.next = 0
-
-    def ids(self, records: Iterable[Record]) -> list[str]:
-        """Return the id of each record."""
-        ids = []
-        for record in records:
-            if record.id is None:
-                ids.append(str(self.next))
-                self.next += 1
-            else:
-                ids.append(record.id)
-        return ids
 
 
 def _stored(

@@ -131,16 +131,13 @@ def vector_rows(name: str, dim: int, together: int) -> Iterator[tuple[list[str],
         If it is no whole Parquet file, or no such one, or its vectors have another length.
     """
     columns = ["id", "vector", "document"]
-    try:
-        with pq.ParquetFile(name, buffer_size=_BUFFER) as file:
-            schema = file.schema_arrow
-            if missing := [column for column in columns if column not in schema.names]:
-                raise SourceError(f"{name} has no column {missing[0]}; it needs {', '.join(columns)}.")
-            _check_vector_columns(name, schema, dim)
-            for batch in file.iter_batches(batch_size=together, columns=columns):
-                yield _vector_rows(name, batch, dim)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{name} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
+    with _opened(name) as file:
+        schema = file.schema_arrow
+        if missing := [column for column in columns if column not in schema.names]:
+            raise SourceError(f"{name} has no column {missing[0]}; it needs {', '.join(columns)}.")
+        _check_vector_columns(name, schema, dim)
+        for batch in file.iter_batches(batch_size=together, columns=columns):
+            yield _vector_rows(name, batch, dim)
 
 
 def _check_vector_columns(name: str, schema: Any, dim: int) -> None:

@@ -13,6 +13,7 @@ import orjson
 from mbat.changing import Change, changing, kept_segments, row_of
 from mbat.encoder import BATCH, Encoder
 from mbat.errors import DocumentError, ParameterError
+from mbat.numbering import Numbers
 from mbat.pipeline import batched
 from mbat.progress import Progress, silent
 from mbat.reading import encoder_of_index
@@ -90,7 +91,7 @@ def put_documents(
             except DocumentError as error:
                 after = change.before.segments[keep - 1].last if keep else 0
                 raise arrivals.located(error, row_of(change.store, after, error)) from None
-            change.commit(segments, numbered=arrivals.numbered)
+            change.commit(segments, numbered=arrivals.numbers.next)
         return arrivals.changes()
 
 
@@ -118,7 +119,7 @@ class _Arrivals:
 
     def __init__(self, change: Change, replacing: bool) -> None:
         self._store, self._replacing = change.store, replacing
-        self.numbered = change.before.numbered
+        self.numbers = Numbers(change.before.numbered, self._store.found)
         self.first_row = self._store.last_row() + 1
         self.positions = array("q")
         """The place among all documents given of each that went into a new row."""
@@ -130,10 +131,10 @@ class _Arrivals:
         there = self._store.found(ids, damaged_too=True)
         if there and not self._replacing:
             self._refuse(next(iter(there.values())))
-        numbers = iter(self._numbers(len(records) - len(ids)))
+        numbered = zip(self.numbers.ids(records), records, strict=True)
         new = [
-            (position, next(numbers) if record.id is None else record.id, record.text)
-            for position, record in enumerate(records, start=self._seen)
+            (position, one, record.text)
+            for position, (one, record) in enumerate(numbered, start=self._seen)
             if record.id not in there or not _same(there[record.id], record)
         ]
         replaced = [there[one].row for _, one, _ in new if one in there]
@@ -156,16 +157,6 @@ class _Arrivals:
         if there.row < self.first_row:
             raise ParameterError(f"The id {there.id!r} is in the index already; upsert replaces its document.")
         raise ParameterError(f"The id {there.id!r} is given to two documents; ids must differ.")
-
-    def _numbers(self, count: int) -> list[str]:
-        """Return the next running numbers that are no document's id."""
-        numbers: list[str] = []
-        while len(numbers) < count:
-            some = [str(self.numbered + i) for i in range(count - len(numbers))]
-            taken = self._store.found(some)
-            numbers += [one for one in some if one not in taken]
-            self.numbered += len(some)
-        return numbers
 
     def changes(self) -> Changes:
         """Return what was done."""

@@ -15,6 +15,7 @@ from mbat.complaints import check_document
 from mbat.encoder import Encoder
 from mbat.errors import DocumentError, ParameterError
 from mbat.milvus.collection import Collection, check_row
+from mbat.numbering import Numbers
 from mbat.progress import Progress
 from mbat.putting import Changes, distinct, same_document
 from mbat.records import Record
@@ -52,7 +53,7 @@ def put_rows(
     """
     with tempfile.TemporaryFile() as spool:
         total = 0
-        numbers = _Numbers(collection)
+        numbers = Numbers(collection.count(), collection.documents)
         seen: set[str] = set()
         for batch in distinct(foreign(records)):
             ids = numbers.ids(batch)
@@ -103,26 +104,3 @@ def _written(collection: Collection, encoder: Encoder, spool: BinaryIO, progress
 
 def _spooled(spool: BinaryIO) -> Iterator[list[Row]]:
     return (orjson.loads(line) for line in spool)
-
-
-class _Numbers:
-    """The running numbers that are ids of documents without one: from the number of documents on, past taken ones."""
-
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
-        self._next: int | None = None
-
-    def ids(self, records: Sequence[Record]) -> list[str]:
-        """Return the id of each record."""
-        numbers = iter(self._free(sum(record.id is None for record in records)))
-        return [next(numbers) if record.id is None else record.id for record in records]
-
-    def _free(self, count: int) -> list[str]:
-        numbers: list[str] = []
-        while len(numbers) < count:
-            first = self._collection.count() if self._next is None else self._next
-            self._next = first + count - len(numbers)
-            some = [str(number) for number in range(first, self._next)]
-            taken = self._collection.documents(some)
-            numbers += [one for one in some if one not in taken]
-        return numbers
