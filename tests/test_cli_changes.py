@@ -106,7 +106,7 @@ def test_an_index_is_compacted_rebuilt_and_verified(people: Path, capfd: pytest.
     assert out == ""
     _, compacted, rebuilt, verified = err.splitlines()
     assert compacted.startswith("Compacted: ")
-    assert rebuilt == "Rebuilt 1 documents as flat-fp16: people.mbat"
+    assert rebuilt == "Rebuilt 1 document as flat-fp16: people.mbat"
     assert verified == "All is well: people.mbat"
     assert mbat("rebuild", "--kind", "cubist") == 2
 

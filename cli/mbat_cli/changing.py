@@ -13,6 +13,7 @@ from mbat.records import OnError
 from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     any_index_option,
+    counted,
     device_options,
     find_folder,
     find_index,
@@ -109,7 +110,7 @@ def rebuild(index_path: str | None, kind: str | None, refit: bool, device: str, 
     path = find_folder(index_path)
     with working() as progress:
         content = rebuild_index(path, kind, refit, progress, device=found_device(device, gpu_memory))
-    click.echo(f"Rebuilt {content.documents:,} documents as {content.kind}: {path}", err=True)
+    click.echo(f"Rebuilt {counted(content.documents)} as {content.kind}: {path}", err=True)
     tell_of_kind(content)
 
 

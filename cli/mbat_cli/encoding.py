@@ -15,7 +15,7 @@ from mbat.records import OnError, Record
 from mbat.sources import Reader, located
 from mbat_cli.documents import one_line
 from mbat_cli.encoding_on_ray import encode_on_ray
-from mbat_cli.options import config_option, input_options, new_encoder, warn_of_unmatched_fields
+from mbat_cli.options import config_option, counted, input_options, new_encoder, warn_of_unmatched_fields
 from mbat_cli.progress import ProgressLine
 from mbat_cli.vector_files import VectorFile, check_output, vector_file
 
@@ -89,7 +89,7 @@ def encode(
     finally:
         progress.clear()
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
-    click.echo(f"Encoded {rows:,} documents: {path}{left_out}", err=True)
+    click.echo(f"Encoded {counted(rows)}: {path}{left_out}", err=True)
 
 
 def _write(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mbat.records import OnError
-from mbat_cli.options import new_encoder, warn_of_unmatched_fields, working
+from mbat_cli.options import counted, new_encoder, warn_of_unmatched_fields, working
 
 
 def encode_on_ray(
@@ -45,4 +45,4 @@ def encode_on_ray(
     if folder is None:
         warn_of_unmatched_fields(done.encoder)
     left_out = f", {done.skipped:,} left out" if done.skipped else ""
-    click.echo(f"Encoded {done.documents:,} documents: {output}{left_out}", err=True)
+    click.echo(f"Encoded {counted(done.documents)}: {output}{left_out}", err=True)

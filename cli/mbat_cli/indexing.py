@@ -13,6 +13,7 @@ from mbat.records import OnError
 from mbat.sources import STANDARD_INPUT, Reader, located
 from mbat_cli.options import (
     config_option,
+    counted,
     device_options,
     id_field_option,
     input_options,
@@ -69,7 +70,7 @@ def index(
     tell_of_kind(content)
     left_out = f", {reader.skipped:,} left out" if reader.skipped else ""
     click.echo(
-        f"Indexed {content.documents:,} documents in {time.perf_counter() - start:.1f} s: {path}{left_out}",
+        f"Indexed {counted(content.documents)} in {time.perf_counter() - start:.1f} s: {path}{left_out}",
         err=True,
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mbat_cli.options import index_option, named_index, picture_option
+from mbat_cli.options import counted, index_option, named_index, picture_option
 
 if TYPE_CHECKING:
     from mbat.mapping import Method
@@ -56,4 +56,4 @@ def draw_map(
             f"Note: {len(drawn.ids):,} of {drawn.documents:,} documents are shown; more with --sample.", err=True
         )
     save_picture(map_chart(drawn), output)
-    click.echo(f"Drew {len(drawn.ids):,} documents: {output}", err=True)
+    click.echo(f"Drew {counted(len(drawn.ids))}: {output}", err=True)

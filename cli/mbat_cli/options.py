@@ -27,27 +27,19 @@ _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)b?", re.ASCII | re.IGNOREC
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
+def _index_option(what: str) -> Callable[[F], F]:
+    told = f"{what}. Without it ${INDEX_VARIABLE}, else the only *.mbat in the current folder."
+    return click.option("-i", "--index", "index_path", metavar="NAME.mbat", help=told)
+
+
 def index_option(command: F) -> F:
     """Add -i/--index."""
-    return click.option(
-        "-i",
-        "--index",
-        "index_path",
-        metavar="NAME.mbat",
-        help=f"The index. Without it ${INDEX_VARIABLE}, else the only *.mbat in the current folder.",
-    )(command)
+    return _index_option("The index")(command)
 
 
 def any_index_option(command: F) -> F:
     """Add -i/--index, where a collection of Milvus may be named, too."""
-    return click.option(
-        "-i",
-        "--index",
-        "index_path",
-        metavar="NAME.mbat",
-        help="The index, or milvus:URI#NAME, a collection that mbat push has filled. Without it "
-        f"${INDEX_VARIABLE}, else the only *.mbat in the current folder.",
-    )(command)
+    return _index_option("The index, or milvus:URI#NAME, a collection that mbat push has filled")(command)
 
 
 def input_options(command: F) -> F:
@@ -270,7 +262,7 @@ def tell_of_kind(content: Content) -> None:
     """Say on stderr why a kind was chosen, and if its searches find too few of the true neighbours."""
     from mbat.measuring import ENOUGH
 
-    if content.reason:
+    if content.reason and content.documents:
         click.echo(f"Kind {content.kind}: {content.reason}", err=True)
     if content.recall is not None and content.recall.at_10 < ENOUGH:
         click.echo(
@@ -278,6 +270,11 @@ def tell_of_kind(content: Content) -> None:
             f"{content.recall.queries:,} documents. More with mbat query --effort, all with mbat rebuild --kind flat.",
             err=True,
         )
+
+
+def counted(documents: int) -> str:
+    """Return how many documents, in words."""
+    return f"{documents:,} document" + "s" * (documents != 1)
 
 
 def folder_bytes(path: Path) -> int:

@@ -10,7 +10,7 @@ import click
 from mbat.addresses import Address, address_of, folder_of
 from mbat.milvus.kinds import DEFAULT_KIND, KINDS
 from mbat.records import OnError
-from mbat_cli.options import find_index, index_option, on_error_option, working
+from mbat_cli.options import counted, find_index, index_option, on_error_option, working
 
 if TYPE_CHECKING:
     from mbat.milvus import Pushed
@@ -67,7 +67,7 @@ def push(
         else:
             pushed = _push_index(folder_of(find_index(index_path)), address, how)
     left_out = f", {pushed.left_out:,} left out" if pushed.left_out else ""
-    click.echo(f"Pushed {pushed.rows:,} documents: {address}{left_out}", err=True)
+    click.echo(f"Pushed {counted(pushed.rows)}: {address}{left_out}", err=True)
     findings = pushed.findings()
     for finding in findings:
         click.echo(finding, err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mbat_cli.options import find_folder, index_option, working
+from mbat_cli.options import counted, find_folder, index_option, working
 
 
 @click.command()
@@ -23,7 +23,7 @@ def verify(index_path: str | None, repair: bool) -> None:
     if repair:
         with working() as progress:
             content = repair_index(path, progress)
-        click.echo(f"Made the vectors of {content.documents:,} documents anew: {path}", err=True)
+        click.echo(f"Made the vectors of {counted(content.documents)} anew: {path}", err=True)
     findings = verify_index(path)
     for finding in findings:
         click.echo(finding)
