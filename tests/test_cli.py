@@ -76,11 +76,12 @@ def test_every_input_format_gives_the_same_index(capfd: pytest.CaptureFixture[st
     assert len({next(Path(f"{name}.mbat").glob("vectors-*")).read_bytes() for name in [*files, "e"]}) == 1
     assert mbat("index", write("one.json", '{"just": "one"}')) == 0
     assert mbat("index", write("none.json", " [ ] ")) == 0
+    capfd.readouterr()
     assert mbat("index", write("empty.jsonl", "")) == 0
     assert capfd.readouterr().err.startswith(
         "Indexed 0 documents in "
     )  # and no word of how quick it is to compare none
-    assert mbat("index", write("one.jsonl", '{"a": 1}')) == 0
+    assert mbat("index", write("alone.jsonl", '{"a": 1}')) == 0
     assert "\nIndexed 1 document in " in capfd.readouterr().err
 
 
